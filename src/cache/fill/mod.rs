@@ -1,0 +1,406 @@
+//! A fill: one response on its way from the origin, and everyone who reads it.
+//!
+//! ```text
+//!             ┌─ storable ──▶ Filling ──▶ ended (stored)
+//! Requested ──┤                  └──────▶ ended (error: readers see it, nothing is stored)
+//!    head     ├─ not storable ─▶ Passing (for the client that asked; the others are released)
+//!             ├─ 304 ──▶ Validated (a version that is whole already)
+//!             └─ none ─▶ Failed
+//! ```
+//!
+//! A fill belongs to no client. All who read it, the first included, are readers with an offset, and none waits for
+//! another: a kept fill runs freely; a windowed one runs at most a window ahead of its *fastest* reader, and a reader
+//! that falls behind what is kept gets [`FetchError::FellBehind`].
+
+mod buffer;
+mod run;
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::StatusCode;
+use parking_lot::Mutex;
+use slab::Slab;
+use smallvec::SmallVec;
+
+pub use buffer::{At, Buffer};
+pub use run::{Order, run};
+
+use super::key::Key;
+use super::object::{Head, Version};
+use crate::origin::FetchError;
+use crate::planted::{self, Bug};
+use crate::policy::storable::Unstorable;
+use crate::purge::{Epoch, Names};
+use crate::store::Gauge;
+
+/// One response on its way. See the module's page for its states.
+pub struct Fill {
+    /// What is being fetched.
+    pub key: Arc<Key>,
+    /// The site it is fetched for.
+    pub site: Arc<str>,
+    /// The newest purge when it began.
+    pub epoch: Epoch,
+    /// When it began, in the order of all requests and fetches of this process.
+    pub began: u64,
+    /// What it was started under in the table of fills; `None` for one that nobody may join.
+    pub id: Option<u128>,
+    terms: Terms,
+    state: Mutex<State>,
+}
+
+/// How a fill behaves toward its readers.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Bytes that a windowed fill runs ahead of its fastest reader.
+    pub window: u64,
+    /// The same for a response that only one client reads.
+    pub pass_window: u64,
+    /// With nobody reading, a fill goes on if at most this many bytes are missing.
+    pub finish_bytes: u64,
+    /// With nobody reading, a fill goes on if at least this share (0 to 1) has come.
+    pub finish_share: f64,
+    /// The fill goes on whoever reads it: a refresh in the background.
+    pub detached: bool,
+}
+
+/// What is known of the response's head.
+#[derive(Clone, Debug)]
+pub enum Phase {
+    /// Nothing yet.
+    Requested,
+    /// It may be stored, and is on its way.
+    Filling(Arc<Head>),
+    /// It may not be stored, for this reason; it is for the client whose request began the fill.
+    Passing(Arc<Head>, Unstorable),
+    /// The origin confirmed a stored version; this is the confirmed one.
+    Validated(Arc<Version>),
+    /// There is no response.
+    Failed(FetchError),
+}
+
+struct State {
+    phase: Phase,
+    buffer: Buffer,
+    end: Option<Result<(), FetchError>>,
+    readers: Slab<Reader>,
+    filler: Option<Waker>,
+    given_up: bool,
+}
+
+#[derive(Default)]
+struct Reader {
+    /// What it reads next; `None` before it reads at all.
+    offset: Option<u64>,
+    waker: Option<Waker>,
+}
+
+impl Fill {
+    /// A fill that has just been asked for.
+    pub fn new(id: Option<u128>, key: Arc<Key>, site: Arc<str>, epoch: Epoch, began: u64, terms: Terms, gauge: Gauge) -> Self {
+        Fill {
+            key,
+            site,
+            epoch,
+            began,
+            id,
+            terms,
+            state: Mutex::new(State {
+                phase: Phase::Requested,
+                buffer: Buffer::new(true, gauge),
+                end: None,
+                readers: Slab::new(),
+                filler: None,
+                given_up: false,
+            }),
+        }
+    }
+
+    /// The names by which a purge may know what is being fetched.
+    pub fn with_names<R>(&self, with: impl FnOnce(&Names<'_>) -> R) -> R {
+        let head = match &self.state.lock().phase {
+            Phase::Filling(head) | Phase::Passing(head, _) => Some(Arc::clone(head)),
+            Phase::Validated(version) => Some(Arc::clone(&version.head)),
+            Phase::Requested | Phase::Failed(_) => None,
+        };
+        match head {
+            Some(head) => with(&head.names()),
+            None => with(&Names {
+                url: self.key.url,
+                text: self.key.text(),
+                site: &self.site,
+                tags: None,
+            }),
+        }
+    }
+
+    /// A new reader, if one that begins now can have the whole body and there is still something to join.
+    pub fn join(self: &Arc<Self>, leader: bool, max_readers: usize) -> Result<Follower, NoJoin> {
+        let mut state = self.state.lock();
+        let open = match state.phase {
+            Phase::Requested | Phase::Filling(_) => !state.given_up && state.buffer.reaches_back_to(0),
+            Phase::Passing(..) | Phase::Validated(_) | Phase::Failed(_) => false,
+        };
+        if !leader && (!open || matches!(state.end, Some(Err(_)))) {
+            return Err(NoJoin::Over);
+        }
+        if state.readers.len() >= max_readers {
+            return Err(NoJoin::Full);
+        }
+        let slot = state.readers.insert(Reader::default());
+        Ok(Follower {
+            fill: Arc::clone(self),
+            slot,
+            leader,
+        })
+    }
+
+    // What the filler does.
+
+    /// Makes the head known. Returns whether the fill is to go on.
+    fn publish(&self, phase: Phase, kept: bool) -> bool {
+        let mut state = self.state.lock();
+        if !kept {
+            state.buffer.forget_before(0);
+        }
+        state.phase = phase;
+        self.give_up_if_unread(&mut state);
+        let go_on = !state.given_up;
+        wake_all(state);
+        go_on
+    }
+
+    /// Appends a piece of the body. Returns the chunks that are now whole.
+    fn push(&self, piece: Bytes) -> SmallVec<[Bytes; 1]> {
+        let mut state = self.state.lock();
+        let whole = state.buffer.push(piece).iter().cloned().collect();
+        self.forget(&mut state);
+        wake_all(state);
+        whole
+    }
+
+    /// Stops keeping the body, which turned out larger than the store can hold.
+    fn stop_keeping(&self) {
+        let mut state = self.state.lock();
+        state.buffer.forget_before(0);
+        self.forget(&mut state);
+    }
+
+    /// Ends the body.
+    fn finish(&self, result: Result<(), FetchError>) {
+        let mut state = self.state.lock();
+        state.end = Some(result);
+        if planted::is(Bug::LostWakeUp) {
+            return;
+        }
+        wake_all(state);
+    }
+
+    fn phase(&self) -> Phase {
+        self.state.lock().phase.clone()
+    }
+
+    /// The kept body, if there is one: whole chunks and the tail.
+    fn body(&self) -> Option<(Vec<Bytes>, Bytes)> {
+        let state = self.state.lock();
+        state.buffer.is_kept().then(|| state.buffer.body())
+    }
+
+    /// Ready once nobody wants the fill any more; until then the filler is woken when that, or the window, changes.
+    fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.given_up {
+            return Poll::Ready(());
+        }
+        set_waker(&mut state.filler, cx);
+        Poll::Pending
+    }
+
+    /// Whether the filler may read on, now.
+    fn window_is_open(&self) -> bool {
+        let state = self.state.lock();
+        self.open(&state)
+    }
+
+    fn open(&self, state: &State) -> bool {
+        if planted::is(Bug::SlowReaderHoldsFill) {
+            let slowest = state.readers.iter().filter_map(|(_, reader)| reader.offset).min();
+            return slowest.is_none_or(|slowest| state.buffer.end() < slowest + self.terms.window);
+        }
+        state.buffer.is_kept() || state.buffer.end() < fastest(state) + self.window(state)
+    }
+
+    fn window(&self, state: &State) -> u64 {
+        match state.phase {
+            Phase::Passing(..) => self.terms.pass_window,
+            _ => self.terms.window,
+        }
+    }
+
+    /// A windowed buffer keeps what somebody still wants, but no more than a window behind the fastest.
+    fn forget(&self, state: &mut State) {
+        if state.buffer.is_kept() {
+            return;
+        }
+        let slowest = state.readers.iter().map(|(_, reader)| reader.offset.unwrap_or(0)).min();
+        let floor = fastest(state).saturating_sub(self.window(state));
+        state.buffer.forget_before(slowest.unwrap_or(0).max(floor));
+    }
+
+    fn give_up_if_unread(&self, state: &mut State) {
+        if !state.readers.is_empty() || state.end.is_some() {
+            return;
+        }
+        let go_on = match &state.phase {
+            Phase::Requested => self.id.is_some(),
+            Phase::Filling(head) => {
+                let worth = self.terms.detached || self.worth_finishing(head.content_length, state.buffer.end());
+                worth && state.buffer.is_kept()
+            }
+            Phase::Passing(..) => false,
+            Phase::Validated(_) | Phase::Failed(_) => true,
+        };
+        if !go_on {
+            state.given_up = true;
+        }
+    }
+
+    fn worth_finishing(&self, length: Option<u64>, come: u64) -> bool {
+        length.is_some_and(|length| {
+            length.saturating_sub(come) <= self.terms.finish_bytes || come as f64 >= length as f64 * self.terms.finish_share
+        })
+    }
+}
+
+fn fastest(state: &State) -> u64 {
+    state.readers.iter().filter_map(|(_, reader)| reader.offset).max().unwrap_or(0)
+}
+
+fn set_waker(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    match slot {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *slot = Some(cx.waker().clone()),
+    }
+}
+
+/// Wakes every reader, after the lock is gone.
+fn wake_all(mut state: parking_lot::MutexGuard<'_, State>) {
+    let wakers: SmallVec<[Waker; 4]> = state.readers.iter_mut().filter_map(|(_, reader)| reader.waker.take()).collect();
+    drop(state);
+    wakers.into_iter().for_each(Waker::wake);
+}
+
+impl fmt::Debug for Fill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fill").field("key", &self.key.text()).finish_non_exhaustive()
+    }
+}
+
+/// Why a fill cannot be joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoJoin {
+    /// It has ended, or its beginning is gone.
+    Over,
+    /// It has as many readers as it may.
+    Full,
+}
+
+/// What a follower learns of the head.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It may be stored: everyone reads it.
+    Filling(Arc<Head>),
+    /// It may not be stored, for this reason, but is this follower's own.
+    Passing(Arc<Head>, Unstorable),
+    /// It has this status, may not be stored, and is another client's: ask again, alone.
+    Released(StatusCode),
+    /// A stored version was confirmed.
+    Validated(Arc<Version>),
+    /// There is none.
+    Failed(FetchError),
+}
+
+/// One client's part in a fill; dropping it leaves the fill.
+#[derive(Debug)]
+pub struct Follower {
+    fill: Arc<Fill>,
+    slot: usize,
+    leader: bool,
+}
+
+impl Follower {
+    /// The fill.
+    pub fn fill(&self) -> &Arc<Fill> {
+        &self.fill
+    }
+
+    /// Whether this client's request began the fill.
+    pub fn leads(&self) -> bool {
+        self.leader
+    }
+
+    /// Waits until the head is known.
+    pub async fn head(&self) -> Outcome {
+        std::future::poll_fn(|cx| self.poll_head(cx)).await
+    }
+
+    fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let mut state = self.fill.state.lock();
+        Poll::Ready(match &state.phase {
+            Phase::Requested => {
+                set_waker(&mut state.readers[self.slot].waker, cx);
+                return Poll::Pending;
+            }
+            Phase::Filling(head) => Outcome::Filling(Arc::clone(head)),
+            Phase::Passing(head, reason) if self.leader => Outcome::Passing(Arc::clone(head), *reason),
+            Phase::Passing(head, _) => Outcome::Released(head.status),
+            Phase::Validated(version) => Outcome::Validated(Arc::clone(version)),
+            Phase::Failed(error) => Outcome::Failed(*error),
+        })
+    }
+
+    /// What of the body is at `offset`; `None` at its end.
+    pub fn poll_at(&self, offset: u64, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, FetchError>>> {
+        let mut state = self.fill.state.lock();
+        let was_open = self.fill.open(&state);
+        state.readers[self.slot].offset = Some(offset);
+        let found = match state.buffer.at(offset) {
+            At::Bytes(bytes) => Poll::Ready(Some(Ok(bytes))),
+            At::Gone => Poll::Ready(Some(Err(FetchError::FellBehind))),
+            At::NotYet => match state.end {
+                Some(Ok(())) => Poll::Ready(None),
+                Some(Err(error)) => Poll::Ready(Some(Err(error))),
+                None => {
+                    set_waker(&mut state.readers[self.slot].waker, cx);
+                    Poll::Pending
+                }
+            },
+        };
+        self.fill.forget(&mut state);
+        if !was_open && self.fill.open(&state) {
+            let filler = state.filler.take();
+            drop(state);
+            filler.into_iter().for_each(Waker::wake);
+        }
+        found
+    }
+
+    /// Whether the body is kept from its beginning, so that it can be read in any order.
+    pub fn reads_in_any_order(&self) -> bool {
+        self.fill.state.lock().buffer.is_kept()
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let mut state = self.fill.state.lock();
+        state.readers.remove(self.slot);
+        self.fill.give_up_if_unread(&mut state);
+        let filler = state.filler.take();
+        drop(state);
+        filler.into_iter().for_each(Waker::wake);
+    }
+}

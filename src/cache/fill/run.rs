@@ -1,0 +1,299 @@
+//! The task of a fill: fetch, take the head in, read the body, store.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use http::StatusCode;
+
+use super::{Fill, Phase};
+use crate::cache::intake::{Arrived, tags, take_in, with_length};
+use crate::cache::object::{Body, Head, Version, wire_head};
+use crate::cache::{Cache, Permit, Remembered};
+use crate::clock::{Clock, Now};
+use crate::origin::{Fetch, FetchError, FetchRequest, Fetched, ReadBody};
+use crate::planted::{self, Bug};
+use crate::policy::cache_control::response_directives;
+use crate::policy::fields::OwnedFields;
+use crate::policy::freshness::freshness;
+use crate::policy::reuse::is_error_for_stale;
+use crate::policy::storable::{Asked, Unstorable};
+use crate::policy::validator::{merge_not_modified, selects, validators};
+use crate::purge::Verdict;
+use crate::store::{CHUNK, Reservation};
+
+/// What a fill is to fetch, and for whom.
+pub struct Order {
+    /// The fill, new.
+    pub fill: Arc<Fill>,
+    /// Its place among those under way.
+    pub permit: Permit,
+    /// Where to fetch.
+    pub fetch: Arc<dyn Fetch>,
+    /// What to ask for.
+    pub request: FetchRequest,
+    /// What policy must know of the request.
+    pub asked: Asked,
+    /// The request's fields, from which `Vary` selects.
+    pub fields: Arc<OwnedFields>,
+    /// The stored version that the request asks to validate, and what it is stored under.
+    pub validating: Option<(Arc<Version>, u128)>,
+}
+
+/// Runs a fill to its end.
+pub async fn run(cache: Arc<Cache>, clock: Arc<dyn Clock>, order: Order) {
+    let Order {
+        fill,
+        permit,
+        fetch,
+        request,
+        asked,
+        fields,
+        validating,
+    } = order;
+    let task = Task {
+        cache: &cache,
+        clock: &*clock,
+        fill: &fill,
+        asked,
+        fields: &fields,
+    };
+    let mut requested = clock.now();
+    let mut fetched = task.fetch(&fetch, request.clone()).await;
+    if let (Ok(answer), Some((stored, id))) = (&fetched, &validating)
+        && answer.status == StatusCode::NOT_MODIFIED
+    {
+        if task.can_confirm(stored, answer) {
+            return task.confirm(stored, *id, answer, requested);
+        }
+        requested = clock.now();
+        fetched = task.fetch(&fetch, unconditional(request)).await;
+    }
+    match fetched {
+        Ok(fetched) => task.take(fetched, requested).await,
+        Err(error) => task.fail(error),
+    }
+    drop(permit);
+}
+
+fn unconditional(mut request: FetchRequest) -> FetchRequest {
+    request.fields.remove(http::header::IF_NONE_MATCH);
+    request.fields.remove(http::header::IF_MODIFIED_SINCE);
+    request
+}
+
+/// The future's result, or [`FetchError::Abandoned`] as soon as nobody wants the fill any more.
+async fn unless_given_up<T>(fill: &Fill, future: impl Future<Output = T>) -> Result<T, FetchError> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match fill.poll_given_up(cx) {
+        Poll::Ready(()) => Poll::Ready(Err(FetchError::Abandoned)),
+        Poll::Pending => future.as_mut().poll(cx).map(Ok),
+    })
+    .await
+}
+
+struct Task<'a> {
+    cache: &'a Arc<Cache>,
+    clock: &'a dyn Clock,
+    fill: &'a Arc<Fill>,
+    asked: Asked,
+    fields: &'a OwnedFields,
+}
+
+impl Task<'_> {
+    async fn fetch(&self, origin: &Arc<dyn Fetch>, request: FetchRequest) -> Result<Fetched<'static>, FetchError> {
+        unless_given_up(self.fill, Arc::clone(origin).fetch(request, None)).await.and_then(|fetched| fetched)
+    }
+
+    /// No response: those who wait are told, and for a moment those who come.
+    fn fail(&self, error: FetchError) {
+        if error != FetchError::Abandoned {
+            self.remember(Remembered::Failed(error));
+        }
+        self.cache.fills.remove(self.fill);
+        self.fill.publish(Phase::Failed(error), false);
+    }
+
+    fn remember(&self, what: Remembered) {
+        let settings = self.cache.settings();
+        let ttl = match what {
+            Remembered::Uncacheable => settings.uncacheable_ttl,
+            Remembered::Failed(_) | Remembered::ServerError(_) => settings.failure_ttl,
+        };
+        if let Some(id) = self.fill.id {
+            self.cache.memory.remember(id, what, self.clock.now().monotonic + ttl);
+        }
+    }
+
+    async fn take(&self, fetched: Fetched<'_>, requested: Now) {
+        let arrived = Arrived {
+            status: fetched.status,
+            fields: fetched.fields,
+            content_length: fetched.content_length,
+            requested,
+            received: self.clock.now(),
+        };
+        let generation = self.cache.next_generation();
+        let (head, verdict) = take_in(self.cache.secret(), self.fill, generation, &self.asked, self.fields, arrived);
+        let head = Arc::new(head);
+        let (phase, reservation) = match verdict {
+            Ok(_) => {
+                self.cache.announce(self.fill, &head, self.fields);
+                self.cache.memory.forget(self.id(&head));
+                let reservation = self.cache.ram.reserve(head.content_length.unwrap_or(CHUNK as u64));
+                (Phase::Filling(Arc::clone(&head)), reservation)
+            }
+            Err(reason) => {
+                self.refuse(&head, reason);
+                self.cache.fills.remove(self.fill);
+                (Phase::Passing(Arc::clone(&head), reason), None)
+            }
+        };
+        let result = if self.fill.publish(phase, reservation.is_some()) {
+            self.read(fetched.body, &head, reservation).await
+        } else {
+            Err(FetchError::Abandoned)
+        };
+        self.cache.fills.remove(self.fill);
+        self.fill.finish(result);
+    }
+
+    fn id(&self, head: &Head) -> u128 {
+        self.fields.with(|fields| head.id(self.cache.secret(), fields))
+    }
+
+    /// Only what the response said of itself is remembered: neither credentials nor a provoked error switch caching off.
+    fn refuse(&self, head: &Head, reason: Unstorable) {
+        if is_error_for_stale(head.status) {
+            self.remember(Remembered::ServerError(head.status.as_u16()));
+        } else if reason.says_response() && !head.status.is_client_error() && !head.status.is_server_error() {
+            self.remember(Remembered::Uncacheable);
+        }
+    }
+
+    /// Reads the body to its end and, if all of it was kept, stores the version.
+    async fn read(
+        &self,
+        mut body: Box<dyn ReadBody + '_>,
+        head: &Arc<Head>,
+        mut reservation: Option<Reservation>,
+    ) -> Result<(), FetchError> {
+        let name = self.body_name(head);
+        let mut come = 0u64;
+        let mut chunks = 0u32;
+        while let Some(piece) = self.next_piece(&mut *body).await {
+            let piece = match piece {
+                Err(FetchError::Incomplete) if planted::is(Bug::ShortAsWhole) => break,
+                piece => piece?,
+            };
+            come += piece.len() as u64;
+            if head.content_length.is_some_and(|length| come > length) {
+                return Err(FetchError::Protocol);
+            }
+            for chunk in self.fill.push(piece) {
+                self.cache.ram.insert_chunk(name, chunks, chunk);
+                chunks += 1;
+            }
+            if head.content_length.is_none() && !self.keeps_room(&mut reservation, come) {
+                self.fill.stop_keeping();
+            }
+        }
+        let whole = head.content_length.is_none_or(|length| length == come) || planted::is(Bug::ShortAsWhole);
+        if !whole {
+            return Err(FetchError::Incomplete);
+        }
+        self.keep(head, name, come);
+        Ok(())
+    }
+
+    /// For a body of unknown length: whether there is room for what comes next.
+    fn keeps_room(&self, reservation: &mut Option<Reservation>, come: u64) -> bool {
+        let kept = match reservation {
+            None => return true,
+            Some(reservation) => come < reservation.bytes() || self.cache.ram.grow(reservation, CHUNK as u64),
+        };
+        if !kept {
+            *reservation = None;
+        }
+        kept
+    }
+
+    async fn next_piece(&self, body: &mut dyn ReadBody) -> Option<Result<bytes::Bytes, FetchError>> {
+        poll_fn(|cx| {
+            if self.fill.poll_given_up(cx).is_ready() {
+                return Poll::Ready(Some(Err(FetchError::Abandoned)));
+            }
+            if !self.fill.window_is_open() {
+                return Poll::Pending;
+            }
+            body.poll_piece(cx)
+        })
+        .await
+    }
+
+    fn body_name(&self, head: &Head) -> u128 {
+        let coding = head.fields.iter().find(|(name, _)| *name == http::header::CONTENT_ENCODING);
+        let generation = if planted::is(Bug::AnotherVersionsChunk) { 0 } else { head.generation };
+        self.cache.secret().body(
+            self.id(head),
+            coding.map_or(b"", |(_, value)| value.as_bytes()),
+            head.validators.strong_etag().unwrap_or(b""),
+            head.content_length.unwrap_or(0),
+            generation,
+        )
+    }
+
+    /// Stores the version, if its body was kept whole.
+    fn keep(&self, head: &Arc<Head>, name: u128, length: u64) {
+        let stored = matches!(self.fill.phase(), Phase::Filling(_));
+        let Some((chunks, tail)) = self.fill.body().filter(|_| stored) else {
+            return;
+        };
+        let head = match head.content_length {
+            Some(_) => Arc::clone(head),
+            None => Arc::new(with_length(head, length)),
+        };
+        let body = match chunks.as_slice() {
+            [] => Body::Whole(tail),
+            chunks => {
+                if !tail.is_empty() {
+                    self.cache.ram.insert_chunk(name, chunks.len() as u32, tail);
+                }
+                Body::Chunked { name, length }
+            }
+        };
+        let id = self.id(&head);
+        self.cache.store(&Arc::new(Version::new(head, body)), id);
+    }
+
+    /// Whether a `304` is about the stored version, and the version is still one that may be validated: a purge may have
+    /// come since it was looked up, and what is hard purged must not come back.
+    fn can_confirm(&self, stored: &Version, answer: &Fetched<'_>) -> bool {
+        selects(&stored.head.validators, &answer.fields) && stored.verdict(&self.cache.purges) != Verdict::Hard
+    }
+
+    /// RFC 9111 4.3.4: the stored version gets the fields of the `304`, and is as fresh as they say.
+    fn confirm(&self, stored: &Version, id: u128, answer: &Fetched<'_>, requested: Now) {
+        let received = self.clock.now();
+        let head = &stored.head;
+        let fields = merge_not_modified(&head.field_map(), &answer.fields);
+        let directives = response_directives(&fields);
+        let heuristics = !self.asked.authorization && !self.asked.cookie && !fields.contains_key(http::header::SET_COOKIE);
+        let (wire, lines) = wire_head(head.status, &fields, head.content_length);
+        let confirmed = Head {
+            wire,
+            fields: lines,
+            freshness: freshness(head.status, &fields, &directives, requested, received, heuristics),
+            validators: validators(&fields),
+            tags: tags(self.cache.secret(), &fields),
+            epoch: self.fill.epoch,
+            began: self.fill.began,
+            ..Head::clone(head)
+        };
+        let version = Arc::new(Version::new(Arc::new(confirmed), stored.body.clone()));
+        self.cache.store(&version, id);
+        self.cache.fills.remove(self.fill);
+        self.fill.publish(Phase::Validated(version), true);
+    }
+}

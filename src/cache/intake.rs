@@ -1,0 +1,133 @@
+//! Taking a response in: from what an origin sent to the head of a version.
+
+use std::sync::Arc;
+
+use http::header::{AGE, CONTENT_LENGTH, DATE, VIA};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::fill::Fill;
+use super::key::Secret;
+use super::object::{Head, Selected, wire_head};
+use crate::clock::Now;
+use crate::policy::fields::OwnedFields;
+use crate::policy::freshness::freshness;
+use crate::policy::storable::{Asked, StorableResponse, Unstorable, storable};
+use crate::policy::validator::validators;
+use crate::policy::vary::{Vary, vary};
+use crate::policy::{cache_control, date};
+
+/// The field lines that name tags, and what separates tags in them.
+const TAG_FIELDS: [(&str, u8); 2] = [("surrogate-key", b' '), ("cache-tag", b',')];
+
+/// What the edge calls itself in `Via` (RFC 9110 7.6.3).
+const VIA_VERGE: HeaderValue = HeaderValue::from_static("1.1 verge");
+
+/// A response head as it came, and when.
+pub struct Arrived {
+    /// The status.
+    pub status: StatusCode,
+    /// End-to-end fields.
+    pub fields: HeaderMap,
+    /// Bytes of the body in all, if known.
+    pub content_length: Option<u64>,
+    /// When the request was sent.
+    pub requested: Now,
+    /// When the head was there.
+    pub received: Now,
+}
+
+/// Makes the head of a version, and says whether it may be stored.
+pub fn take_in(
+    secret: &Secret,
+    fill: &Fill,
+    generation: u64,
+    asked: &Asked,
+    request: &OwnedFields,
+    mut arrived: Arrived,
+) -> (Head, Result<StorableResponse, Unstorable>) {
+    let content_length = arrived.content_length.or_else(|| of_head_response(asked, &arrived.fields));
+    complete_fields(&mut arrived.fields, arrived.received);
+    let verdict = storable(asked, arrived.status, &arrived.fields);
+    let directives = match &verdict {
+        Ok(response) => response.directives.clone(),
+        Err(_) => cache_control::response_directives(&arrived.fields),
+    };
+    let heuristics = !asked.authorization && !asked.cookie && !arrived.fields.contains_key(http::header::SET_COOKIE);
+    let selected = match vary(&arrived.fields) {
+        Vary::Fields(spec) => Some(request.with(|fields| Selected::new(spec, fields))),
+        Vary::None | Vary::Star => None,
+    };
+    let freshness = freshness(
+        arrived.status,
+        &arrived.fields,
+        &directives,
+        arrived.requested,
+        arrived.received,
+        heuristics,
+    );
+    if verdict.is_ok() {
+        // RFC 9111 5.1: a stored response gets its Age anew each time.
+        arrived.fields.remove(AGE);
+    }
+    let (wire, fields) = wire_head(arrived.status, &arrived.fields, content_length);
+    let head = Head {
+        key: Arc::clone(&fill.key),
+        vary: selected,
+        status: arrived.status,
+        wire,
+        fields,
+        freshness,
+        validators: validators(&arrived.fields),
+        tags: tags(secret, &arrived.fields),
+        site: Arc::clone(&fill.site),
+        epoch: fill.epoch,
+        began: fill.began,
+        generation,
+        content_length,
+    };
+    (head, verdict)
+}
+
+/// RFC 9110 9.3.2: the answer to a `HEAD` may say how long the answer to a `GET` would be.
+fn of_head_response(asked: &Asked, fields: &HeaderMap) -> Option<u64> {
+    let value = fields.get(CONTENT_LENGTH).filter(|_| asked.head_only)?;
+    value.to_str().ok()?.parse().ok()
+}
+
+/// RFC 9110 6.6.1: a recipient with a clock adds the `Date` that is missing. RFC 9110 7.6.3: a proxy says it was on the way.
+fn complete_fields(fields: &mut HeaderMap, received: Now) {
+    if !fields.contains_key(DATE)
+        && let Ok(value) = HeaderValue::from_str(&date::format(received.wall))
+    {
+        fields.insert(DATE, value);
+    }
+    fields.append(VIA, VIA_VERGE);
+    // What is sent is counted from the body itself.
+    fields.remove(CONTENT_LENGTH);
+}
+
+/// The hashes of the tags that the fields name, sorted.
+pub fn tags(secret: &Secret, fields: &HeaderMap) -> Box<[u128]> {
+    let mut tags: Vec<u128> = TAG_FIELDS
+        .iter()
+        .flat_map(|(name, separator)| fields.get_all(*name).iter().map(move |value| (value.as_bytes(), *separator)))
+        .flat_map(|(value, separator)| value.split(move |byte| *byte == separator))
+        .map(<[u8]>::trim_ascii)
+        .filter(|tag| !tag.is_empty())
+        .map(|tag| secret.tag(tag))
+        .collect();
+    tags.sort_unstable();
+    tags.dedup();
+    tags.into()
+}
+
+/// The same head over a body whose length has become known.
+pub fn with_length(head: &Head, length: u64) -> Head {
+    let (wire, fields) = wire_head(head.status, &head.field_map(), Some(length));
+    Head {
+        wire,
+        fields,
+        content_length: Some(length),
+        ..head.clone()
+    }
+}

@@ -1,0 +1,122 @@
+//! A request's body, read as the origin takes it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncWrite;
+
+use super::{Lent, Transport, transport};
+use crate::config::ClientLimits;
+use crate::http1::{BodyDecoder, BodyPiece, Framing};
+use crate::listen::deadline::Deadline;
+use crate::origin::{FetchError, ReadBody, RequestBody};
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Room for what is read at once.
+const READ: usize = 32 * 1024;
+
+/// The body of a client's request.
+pub struct ClientBody<'a, S> {
+    stream: Lent<'a, S>,
+    input: &'a mut BytesMut,
+    decoder: BodyDecoder,
+    length: Option<u64>,
+    /// Bytes that may still come.
+    allowed: u64,
+    /// What of `100 Continue` has to be written before the client sends.
+    promise: &'static [u8],
+    limits: &'a ClientLimits,
+    deadline: Deadline,
+}
+
+impl<'a, S: Transport> ClientBody<'a, S> {
+    /// The body that follows a head with this framing; `input` holds what has come of it.
+    pub fn new(
+        stream: Lent<'a, S>,
+        input: &'a mut BytesMut,
+        framing: Framing,
+        allowed: u64,
+        expects_continue: bool,
+        limits: &'a ClientLimits,
+    ) -> Self {
+        ClientBody {
+            stream,
+            decoder: BodyDecoder::new(framing),
+            length: match framing {
+                Framing::None => Some(0),
+                Framing::Length(length) => Some(length),
+                Framing::Chunked => None,
+            },
+            allowed,
+            // RFC 9110 10.1.1: not if some of the body is here already.
+            promise: if expects_continue && input.is_empty() { CONTINUE } else { b"" },
+            input,
+            limits,
+            deadline: Deadline::default(),
+        }
+    }
+
+    /// Whether all of it has been read.
+    pub fn is_at_end(&self) -> bool {
+        self.decoder.is_at_end()
+    }
+
+    fn poll_promise(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
+        while !self.promise.is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, self.promise)) {
+                Ok(written) if written > 0 => self.promise = &self.promise[written..],
+                _ => return Poll::Ready(Err(FetchError::RequestBody)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
+        match transport::poll_read(&mut self.stream, self.input, READ, cx) {
+            Poll::Ready(Ok(read)) if read > 0 => {
+                let earned = Duration::from_secs_f64(read as f64 / self.limits.min_rate.max(1) as f64);
+                self.deadline.extend(earned, self.limits.io_timeout);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(_) => Poll::Ready(Err(FetchError::RequestBody)),
+            Poll::Pending => {
+                self.deadline.set_if_unset(self.limits.io_timeout);
+                self.deadline.poll_passed(cx).map(|()| Err(FetchError::RequestBody))
+            }
+        }
+    }
+
+    fn allow(&mut self, piece: Bytes) -> Result<Bytes, FetchError> {
+        self.allowed = self.allowed.checked_sub(piece.len() as u64).ok_or(FetchError::RequestBody)?;
+        Ok(piece)
+    }
+}
+
+impl<S: Transport> ReadBody for ClientBody<'_, S> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, FetchError>>> {
+        if let Err(error) = ready!(self.poll_promise(cx)) {
+            return Poll::Ready(Some(Err(error)));
+        }
+        loop {
+            match self.decoder.decode(self.input, false) {
+                Ok(BodyPiece::Data(piece)) => return Poll::Ready(Some(self.allow(piece))),
+                Ok(BodyPiece::End { .. }) => return Poll::Ready(None),
+                Ok(BodyPiece::NeedMore) => {
+                    if let Err(error) = ready!(self.poll_receive(cx)) {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                }
+                Err(_) => return Poll::Ready(Some(Err(FetchError::RequestBody))),
+            }
+        }
+    }
+}
+
+impl<S: Transport> RequestBody for ClientBody<'_, S> {
+    fn content_length(&self) -> Option<u64> {
+        self.length
+    }
+}

@@ -1,0 +1,81 @@
+//! Writing an answer's head.
+
+use http::StatusCode;
+
+use crate::pipeline::{Answer, AnswerHead, BodyLength};
+
+/// How the answer's connection is to be spoken to.
+#[derive(Clone, Copy, Debug)]
+pub struct Wire {
+    /// The client speaks HTTP/1.0.
+    pub http10: bool,
+    /// The connection may stay open.
+    pub keep_alive: bool,
+}
+
+/// How an answer's body is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// As it is; the head says how long it is, or there is none.
+    Plain,
+    /// In chunks.
+    Chunked,
+    /// As it is, until the connection closes.
+    UntilClose,
+}
+
+/// How `answer`'s body is sent over `wire` (RFC 9112 6.3).
+pub fn framing(answer: &Answer<'_>, wire: Wire) -> Framing {
+    match answer.length {
+        BodyLength::NoBody | BodyLength::Known(_) => Framing::Plain,
+        BodyLength::Unknown if wire.http10 => Framing::UntilClose,
+        BodyLength::Unknown => Framing::Chunked,
+    }
+}
+
+/// Appends the head to `out`.
+pub fn write(out: &mut Vec<u8>, answer: &Answer<'_>, wire: Wire, framing: Framing) {
+    match &answer.head {
+        AnswerHead::Stored(head) => {
+            out.extend_from_slice(&head.wire);
+            answer.each_edge_field(|name, value| line(out, name, value));
+        }
+        _ => {
+            status_line(out, answer.status);
+            answer.each_field(|name, value| line(out, name, value));
+        }
+    }
+    out.extend_from_slice(b"cache-status: ");
+    answer.write_cache_status(out);
+    out.extend_from_slice(b"\r\n");
+    if framing == Framing::Chunked {
+        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    }
+    out.extend_from_slice(connection(answer, wire, framing));
+    out.extend_from_slice(b"\r\n");
+}
+
+fn connection(answer: &Answer<'_>, wire: Wire, framing: Framing) -> &'static [u8] {
+    match (answer.upgraded.is_some() || answer.status == StatusCode::SWITCHING_PROTOCOLS, wire) {
+        (true, _) => b"connection: upgrade\r\n",
+        (_, Wire { keep_alive: false, .. }) => b"connection: close\r\n",
+        _ if framing == Framing::UntilClose => b"connection: close\r\n",
+        (_, Wire { http10: true, .. }) => b"connection: keep-alive\r\n",
+        _ => b"",
+    }
+}
+
+fn status_line(out: &mut Vec<u8>, status: StatusCode) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(status.canonical_reason().unwrap_or("").as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,343 @@
+//! HTTP/1.1 with a client: read a head, decide, answer; and again.
+
+mod body;
+mod head;
+mod lent;
+mod pump;
+mod transport;
+mod tunnel;
+
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::StatusCode;
+
+use self::body::ClientBody;
+use self::head::Wire;
+use self::lent::Lent;
+use self::pump::{Pump, Sent};
+pub use self::transport::Transport;
+use super::buffers::Buffers;
+use super::deadline::Deadline;
+use crate::cache::SchemeClass;
+use crate::http1::{Framing, HeadStorage, MAX_HEAD, RequestHead, Version, find_head_end, parse_request};
+use crate::origin::RequestBody;
+use crate::pipeline::{Answer, Decision, Edge, OwnedRequest, Refused, RequestLength, RequestView, decide, execute, refresh};
+use crate::target::{Scheme, Target};
+
+/// Read at once, at least.
+const READ: usize = 4 * 1024;
+
+/// Serves one client's connection to its end.
+pub async fn serve<S: Transport>(stream: S, client: IpAddr, scheme: SchemeClass, edge: &Arc<Edge>) {
+    let mut connection = Connection {
+        stream,
+        client,
+        scheme,
+        edge,
+        buffers: Buffers::default(),
+        deadline: Deadline::default(),
+    };
+    loop {
+        match connection.exchange().await {
+            After::KeepAlive => {}
+            After::Close => break,
+            After::Linger => {
+                tunnel::linger(&mut connection.stream).await;
+                break;
+            }
+            After::Abort => {
+                connection.stream.abort();
+                break;
+            }
+        }
+    }
+    connection.buffers.give_back();
+}
+
+/// What becomes of a connection after an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    KeepAlive,
+    Close,
+    /// Close, but let the client read the answer first although it may still be sending.
+    Linger,
+    /// Close so that the client cannot take what it has for the whole.
+    Abort,
+}
+
+struct Connection<'e, S> {
+    stream: S,
+    client: IpAddr,
+    scheme: SchemeClass,
+    edge: &'e Arc<Edge>,
+    buffers: Buffers,
+    deadline: Deadline,
+}
+
+/// What the bytes received so far come to.
+enum Step {
+    NeedMore,
+    /// Answered at once.
+    Answer(Answer<'static>, Wire),
+    /// Needs the origin.
+    Execute(Box<Execute>),
+}
+
+struct Execute {
+    request: OwnedRequest,
+    decision: Decision,
+    framing: Framing,
+    expects_continue: bool,
+    wire: Wire,
+}
+
+impl<S: Transport> Connection<'_, S> {
+    /// One request and its answer.
+    async fn exchange(&mut self) -> After {
+        let mut scanned = 0;
+        let step = loop {
+            if find_head_end(&self.buffers.input, scanned).is_some() || self.buffers.input.len() >= MAX_HEAD {
+                match self.step() {
+                    Step::NeedMore => {}
+                    step => break step,
+                }
+            }
+            scanned = self.buffers.input.len();
+            if let Err(after) = self.receive().await {
+                return after;
+            }
+        };
+        match step {
+            Step::Answer(answer, wire) => self.send(answer, wire).await,
+            Step::Execute(execute) => Box::pin(self.execute(*execute)).await,
+            Step::NeedMore => After::Close,
+        }
+    }
+
+    /// Waits for more of a head. Between requests the connection holds no buffer.
+    async fn receive(&mut self) -> Result<(), After> {
+        if self.buffers.input.is_empty() {
+            std::mem::take(&mut self.buffers).give_back();
+            self.deadline.set(self.edge.config.client.idle_timeout);
+            let stream = &mut self.stream;
+            let deadline = &mut self.deadline;
+            let readable = poll_fn(|cx| match stream.poll_readable(cx) {
+                Poll::Ready(()) => Poll::Ready(true),
+                Poll::Pending => deadline.poll_passed(cx).map(|()| false),
+            });
+            if !readable.await {
+                return Err(After::Close);
+            }
+            self.buffers = Buffers::take();
+            self.deadline.set(self.edge.config.client.head_timeout);
+        }
+        self.deadline.set_if_unset(self.edge.config.client.head_timeout);
+        match poll_fn(|cx| self.poll_receive(cx)).await {
+            Received::Some => Ok(()),
+            Received::End => Err(After::Close),
+            Received::TooLate => Err(self.refuse(Refused::new(StatusCode::REQUEST_TIMEOUT, "head-timeout")).await),
+        }
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        match transport::poll_read(&mut self.stream, &mut self.buffers.input, READ, cx) {
+            Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => Poll::Ready(Received::End),
+            Poll::Ready(Ok(_)) => Poll::Ready(Received::Some),
+            Poll::Pending if self.buffers.input.is_empty() => {
+                // Readable was said, but nothing came: idle again.
+                self.deadline.poll_passed(cx).map(|()| Received::End)
+            }
+            Poll::Pending => self.deadline.poll_passed(cx).map(|()| Received::TooLate),
+        }
+    }
+
+    /// Reads a head and decides on it. A hit needs nothing more than this.
+    fn step(&mut self) -> Step {
+        let mut storage = HeadStorage::new();
+        let (step, consumed) = match parse_request(&self.buffers.input, &mut storage) {
+            Ok(None) => return Step::NeedMore,
+            Ok(Some((head, consumed))) => (self.decide(&head), consumed),
+            Err(refusal) => {
+                let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
+                (refused(Refused::new(status, refusal.detail())), 0)
+            }
+        };
+        bytes::Buf::advance(&mut self.buffers.input, consumed);
+        self.deadline.clear();
+        step
+    }
+
+    fn decide(&self, head: &RequestHead<'_>) -> Step {
+        let target = match Target::new(head.method, head.target, head.host_value) {
+            Ok(target) => target,
+            Err(fault) => return refused(Refused::new(StatusCode::BAD_REQUEST, fault.detail())),
+        };
+        // RFC 9110 7.4: a request for another scheme than the connection's came to the wrong place.
+        let ours = match self.scheme {
+            SchemeClass::Clear => Scheme::Http,
+            SchemeClass::Secure => Scheme::Https,
+        };
+        if target.scheme.is_some_and(|scheme| scheme != ours) {
+            return refused(Refused::new(StatusCode::MISDIRECTED_REQUEST, "scheme"));
+        }
+        let view = RequestView {
+            method: head.method,
+            scheme: self.scheme,
+            host: target.host,
+            path: target.path,
+            query: target.query,
+            fields: head.fields,
+            client: self.client,
+            version: match head.version {
+                Version::Http10 => "1.0",
+                Version::Http11 => "1.1",
+            },
+            body: match head.framing {
+                Framing::None => RequestLength::None,
+                Framing::Length(length) => RequestLength::Known(length),
+                Framing::Chunked => RequestLength::Unknown,
+            },
+        };
+        let now = self.edge.clock.now();
+        let wire = Wire {
+            http10: head.version == Version::Http10,
+            keep_alive: head.keep_alive,
+        };
+        let unread = head.framing != Framing::None;
+        match decide(self.edge, &view, now) {
+            Decision::Serve(mut serve) => {
+                if let Some(route) = serve.refresh.take() {
+                    refresh(self.edge, OwnedRequest::new(&view, route), serve.version.head.key.hash);
+                }
+                Step::Answer(Answer::stored(serve, now.monotonic), wire)
+            }
+            Decision::Refuse(refused) => Step::Answer(
+                Answer::refused(refused),
+                Wire {
+                    keep_alive: wire.keep_alive && !unread,
+                    ..wire
+                },
+            ),
+            Decision::Fetch(route, fetch) => {
+                let request = OwnedRequest::new(&view, Arc::clone(&route));
+                self.to_execute(request, Decision::Fetch(route, fetch), head, wire)
+            }
+            Decision::Pass(route, fwd) => {
+                let request = OwnedRequest::new(&view, Arc::clone(&route));
+                self.to_execute(request, Decision::Pass(route, fwd), head, wire)
+            }
+        }
+    }
+
+    fn to_execute(&self, request: OwnedRequest, decision: Decision, head: &RequestHead<'_>, wire: Wire) -> Step {
+        Step::Execute(Box::new(Execute {
+            request,
+            decision,
+            framing: head.framing,
+            expects_continue: head.expects_continue,
+            wire,
+        }))
+    }
+
+    async fn refuse(&mut self, why: Refused) -> After {
+        match refused(why) {
+            Step::Answer(answer, wire) => self.send(answer, wire).await,
+            _ => After::Close,
+        }
+    }
+
+    async fn send(&mut self, answer: Answer<'_>, wire: Wire) -> After {
+        let limits = &self.edge.config.client;
+        let mut pump = Pump::new(&mut self.buffers.output, answer, wire, limits, &mut self.deadline);
+        let sent = match pump.try_send(&mut self.stream) {
+            Some(sent) => sent,
+            None => pump.send(&mut self.stream, Some(&mut self.buffers.input)).await,
+        };
+        after(sent, wire)
+    }
+
+    async fn execute(&mut self, execute: Execute) -> After {
+        match execute.framing {
+            Framing::None => self.execute_without_body(execute).await,
+            _ => self.execute_with_body(execute).await,
+        }
+    }
+
+    async fn execute_without_body(&mut self, work: Execute) -> After {
+        let edge = self.edge;
+        let mut answer = {
+            let mut working = std::pin::pin!(execute(edge, work.request, work.decision, None));
+            let (stream, input) = (&mut self.stream, &mut self.buffers.input);
+            let answered = poll_fn(|cx| match working.as_mut().poll(cx) {
+                Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                Poll::Pending => transport::poll_gone(stream, input, cx).map(|()| None),
+            });
+            match answered.await {
+                Some(answer) => answer,
+                None => return After::Close,
+            }
+        };
+        match answer.upgraded.take() {
+            None => self.send(answer, work.wire).await,
+            Some(origin) => {
+                self.send(answer, work.wire).await;
+                tunnel::tunnel(&mut self.stream, self.buffers.input.split(), origin).await;
+                After::Close
+            }
+        }
+    }
+
+    /// The body is read while the answer is written, so both hold the stream by turns.
+    async fn execute_with_body(&mut self, work: Execute) -> After {
+        let edge = self.edge;
+        let limits = &edge.config.client;
+        let stream = parking_lot::Mutex::new(&mut self.stream);
+        let mut body = ClientBody::new(
+            Lent(&stream),
+            &mut self.buffers.input,
+            work.framing,
+            work.request.route.max_body,
+            work.expects_continue,
+            limits,
+        );
+        let sent = {
+            let wanted: Option<&mut (dyn RequestBody + '_)> = Some(&mut body);
+            let answer = execute(edge, work.request, work.decision, wanted).await;
+            let mut pump = Pump::new(&mut self.buffers.output, answer, work.wire, limits, &mut self.deadline);
+            pump.send(&mut Lent(&stream), None).await
+        };
+        let whole = body.is_at_end();
+        match after(sent, work.wire) {
+            After::KeepAlive | After::Linger if !whole => After::Linger,
+            after => after,
+        }
+    }
+}
+
+/// What came of waiting for bytes.
+enum Received {
+    Some,
+    End,
+    TooLate,
+}
+
+fn refused(refused: Refused) -> Step {
+    let wire = Wire {
+        http10: false,
+        keep_alive: false,
+    };
+    Step::Answer(Answer::refused(refused), wire)
+}
+
+fn after(sent: Sent, wire: Wire) -> After {
+    match sent {
+        Sent::Whole if wire.keep_alive => After::KeepAlive,
+        Sent::Whole => After::Linger,
+        Sent::ToBeClosed => After::Linger,
+        Sent::Broken => After::Abort,
+        Sent::Gone => After::Close,
+    }
+}

@@ -1,0 +1,203 @@
+//! Sending an answer: head and body, as fast as the client takes them and the body comes.
+
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use smallvec::SmallVec;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::head::{self, Framing, Wire};
+use super::transport;
+use crate::config::ClientLimits;
+use crate::http1::chunked::{CHUNK_END, LAST_CHUNK, chunk_head};
+use crate::listen::deadline::Deadline;
+use crate::pipeline::Answer;
+
+/// Pieces handed to one write.
+const PIECES: usize = 8;
+
+/// Bytes taken from the body before the client has taken those before them.
+const QUEUED: usize = 512 * 1024;
+
+/// How the sending of an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// All of it was sent, and its end shows.
+    Whole,
+    /// All of it was sent; closing shows its end.
+    ToBeClosed,
+    /// The body broke off.
+    Broken,
+    /// The client went, or took nothing for too long.
+    Gone,
+}
+
+/// An answer on its way to a client.
+pub struct Pump<'p, 'a> {
+    /// The head, of which `head_sent` bytes have gone out.
+    head: &'p mut Vec<u8>,
+    head_sent: usize,
+    queue: SmallVec<[Bytes; PIECES]>,
+    queued: usize,
+    answer: Answer<'a>,
+    framing: Framing,
+    body: Progress,
+    limits: &'p ClientLimits,
+    deadline: &'p mut Deadline,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Coming,
+    Ended,
+    Broken,
+}
+
+impl<'p, 'a> Pump<'p, 'a> {
+    /// Writes the head into `head`, an empty buffer.
+    pub fn new(
+        head: &'p mut Vec<u8>,
+        answer: Answer<'a>,
+        wire: Wire,
+        limits: &'p ClientLimits,
+        deadline: &'p mut Deadline,
+    ) -> Self {
+        let framing = head::framing(&answer, wire);
+        head.clear();
+        head::write(head, &answer, wire, framing);
+        deadline.clear();
+        Pump {
+            head,
+            head_sent: 0,
+            queue: SmallVec::new(),
+            queued: 0,
+            framing,
+            body: match answer.length {
+                crate::pipeline::BodyLength::NoBody => Progress::Ended,
+                _ => Progress::Coming,
+            },
+            answer,
+            limits,
+            deadline,
+        }
+    }
+
+    /// Sends all of it at once if the body is here and the client's socket takes it; the common case, without a future.
+    pub fn try_send<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Option<Sent> {
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.poll_send(stream, &mut cx) {
+            Poll::Ready(sent) => Some(sent),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Sends it. With `input`, notices that the client has gone while nothing comes to be sent; what it sends meanwhile is kept there.
+    pub async fn send<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, mut input: Option<&mut BytesMut>) -> Sent {
+        poll_fn(|cx| match self.poll_send(stream, cx) {
+            Poll::Ready(sent) => Poll::Ready(sent),
+            Poll::Pending => {
+                if let Some(input) = &mut input
+                    && self.queue.is_empty()
+                    && transport::poll_gone(stream, input, cx).is_ready()
+                {
+                    return Poll::Ready(Sent::Gone);
+                }
+                self.deadline.poll_passed(cx).map(|()| Sent::Gone)
+            }
+        })
+        .await
+    }
+
+    fn poll_send<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<Sent> {
+        loop {
+            self.fill(cx);
+            if self.head_sent == self.head.len() && self.queue.is_empty() {
+                match self.body {
+                    // Waiting for the body is for the origin's timeouts to end.
+                    Progress::Coming => {
+                        self.deadline.clear();
+                        return Poll::Pending;
+                    }
+                    Progress::Broken => return Poll::Ready(Sent::Broken),
+                    Progress::Ended if self.framing == Framing::UntilClose => return Poll::Ready(Sent::ToBeClosed),
+                    Progress::Ended => return Poll::Ready(Sent::Whole),
+                }
+            }
+            match ready!(self.poll_write(stream, cx)) {
+                Some(written) => self.sent(written),
+                None => return Poll::Ready(Sent::Gone),
+            }
+        }
+    }
+
+    /// Takes what has come of the body.
+    fn fill(&mut self, cx: &mut Context<'_>) {
+        while self.body == Progress::Coming && self.queue.len() < PIECES && self.queued < QUEUED {
+            match self.answer.body.poll_piece(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(piece))) if self.framing == Framing::Chunked => {
+                    let size = chunk_head(piece.len());
+                    self.push(Bytes::copy_from_slice(&size));
+                    self.push(piece);
+                    self.push(Bytes::from_static(CHUNK_END));
+                }
+                Poll::Ready(Some(Ok(piece))) => self.push(piece),
+                Poll::Ready(Some(Err(_))) => self.body = Progress::Broken,
+                Poll::Ready(None) => {
+                    self.body = Progress::Ended;
+                    if self.framing == Framing::Chunked {
+                        self.push(Bytes::from_static(LAST_CHUNK));
+                    }
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        if !piece.is_empty() {
+            self.queued += piece.len();
+            self.queue.push(piece);
+        }
+    }
+
+    /// Bytes that the client's socket took; `None` if it is gone.
+    fn poll_write<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        let mut slices: SmallVec<[IoSlice<'_>; PIECES + 4]> = SmallVec::new();
+        if self.head_sent < self.head.len() {
+            slices.push(IoSlice::new(&self.head[self.head_sent..]));
+        }
+        slices.extend(self.queue.iter().map(|piece| IoSlice::new(piece)));
+        match Pin::new(stream).poll_write_vectored(cx, &slices) {
+            Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => Poll::Ready(None),
+            Poll::Ready(Ok(written)) => Poll::Ready(Some(written)),
+            Poll::Pending => {
+                self.deadline.set_if_unset(self.limits.io_timeout);
+                Poll::Pending
+            }
+        }
+    }
+
+    fn sent(&mut self, written: usize) {
+        let earned = Duration::from_secs_f64(written as f64 / self.limits.min_rate.max(1) as f64);
+        self.deadline.extend(earned, self.limits.io_timeout);
+        let mut left = written;
+        let of_head = left.min(self.head.len() - self.head_sent);
+        self.head_sent += of_head;
+        left -= of_head;
+        self.queued -= left;
+        let mut gone = 0;
+        for piece in &mut self.queue {
+            if left < piece.len() {
+                piece.advance(left);
+                break;
+            }
+            left -= piece.len();
+            gone += 1;
+        }
+        self.queue.drain(..gone);
+    }
+}

@@ -1,0 +1,130 @@
+//! The threads that serve: each a runtime of its own, with a socket of its own on every address.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::accept;
+use crate::pipeline::{Edge, Spawn};
+
+/// Connections that wait to be taken; the kernel bounds it further (`net.core.somaxconn`).
+const BACKLOG: i32 = 4096;
+
+/// The sockets, bound but not yet served.
+pub struct Bound {
+    /// For each thread its socket on each address.
+    sockets: Vec<Vec<std::net::TcpListener>>,
+    /// Where they listen.
+    pub addresses: Vec<SocketAddr>,
+}
+
+impl Bound {
+    /// Binds every address once for each of `threads`. An address with port 0 gets one port for all threads.
+    pub fn new(addresses: &[SocketAddr], threads: usize) -> io::Result<Bound> {
+        let mut bound = Bound {
+            sockets: (0..threads).map(|_| Vec::new()).collect(),
+            addresses: Vec::new(),
+        };
+        for address in addresses {
+            let mut actual = *address;
+            for sockets in &mut bound.sockets {
+                let socket = bind(actual).map_err(|error| {
+                    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}; is another server there?"))
+                })?;
+                actual = socket.local_addr()?;
+                sockets.push(socket);
+            }
+            bound.addresses.push(actual);
+        }
+        Ok(bound)
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // [::] takes IPv4 as well.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    // Inherited by accepted connections.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A running edge; stops when dropped.
+pub struct Server {
+    /// Where it listens.
+    pub addresses: Vec<SocketAddr>,
+    /// What its requests share.
+    pub edge: Arc<Edge>,
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves `edge` on the bound sockets, a thread for each set of them.
+    pub fn start(edge: Arc<Edge>, bound: Bound) -> io::Result<Server> {
+        let (stop, stopped) = watch::channel(false);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let mut threads = Vec::new();
+        for (index, sockets) in bound.sockets.into_iter().enumerate() {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (edge, mut stopped, connections) = (Arc::clone(&edge), stopped.clone(), Arc::clone(&connections));
+            let serve = move || {
+                runtime.block_on(async {
+                    for socket in sockets {
+                        match TcpListener::from_std(socket) {
+                            Ok(listener) => {
+                                tokio::spawn(accept::accept(listener, Arc::clone(&edge), Arc::clone(&connections)));
+                            }
+                            Err(error) => eprintln!("verge: a listening socket cannot be used: {error}"),
+                        }
+                    }
+                    // An error says that the server is gone, which means the same.
+                    let _ = stopped.wait_for(|stopped| *stopped).await;
+                });
+                runtime.shutdown_background();
+            };
+            threads.push(std::thread::Builder::new().name(format!("verge-{index}")).spawn(serve)?);
+        }
+        Ok(Server {
+            addresses: bound.addresses,
+            edge,
+            stop,
+            threads,
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Nobody listening means that all threads have ended.
+        let _ = self.stop.send(true);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                eprintln!("verge: a serving thread ended in a panic");
+            }
+        }
+    }
+}
+
+/// Runs fills on the thread whose request began them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OnThisThread;
+
+impl Spawn for OnThisThread {
+    fn spawn(&self, task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>) {
+        tokio::spawn(task);
+    }
+}

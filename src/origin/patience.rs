@@ -1,0 +1,38 @@
+//! One timer for all the waits of an exchange.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Measures the present wait. Nothing is armed while bytes keep coming: the timer rings at the end of some earlier wait,
+/// sees that it was not this one's end, and is only then set anew.
+#[derive(Default)]
+pub(super) struct Patience {
+    since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    /// There was progress: the next wait is a new one.
+    pub(super) fn restart(&mut self) {
+        self.since = None;
+    }
+
+    /// Ready once the present wait has lasted `limit`.
+    pub(super) fn poll_exhausted(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<()> {
+        let deadline = *self.since.get_or_insert_with(Instant::now) + limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}

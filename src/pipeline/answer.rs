@@ -1,0 +1,347 @@
+//! The answer to a request, before any transport has written it.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{
+    AGE, ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use smallvec::SmallVec;
+
+use super::body::{AnswerBody, Following, Segment};
+use super::decide::{Refused, Serve};
+use super::shape::Shape;
+use crate::cache::object::Head;
+use crate::origin::{Duplex, FetchError};
+use crate::policy::cache_status::{self, CacheStatus};
+use crate::policy::range::ByteRange;
+
+/// An answer: a head, and a body to be read from where it is.
+pub struct Answer<'a> {
+    /// The status.
+    pub status: StatusCode,
+    /// Where its fields come from.
+    pub head: AnswerHead,
+    /// What `Cache-Status` says.
+    pub cache_status: CacheStatus,
+    /// `Age`, in whole seconds, where it applies.
+    pub age: Option<u64>,
+    /// How the body is delimited.
+    pub length: BodyLength,
+    /// The body.
+    pub body: AnswerBody<'a>,
+    /// The origin's raw connection, after a `101`.
+    pub upgraded: Option<Box<dyn Duplex>>,
+}
+
+/// Where an answer's fields come from.
+pub enum AnswerHead {
+    /// All of a stored head; over HTTP/1.1 its [`Head::wire`] is sent as it stands.
+    Stored(Arc<Head>),
+    /// Those of a stored head that fit a part of its body or none of it, and these.
+    Part(Arc<Head>, SmallVec<[(HeaderName, HeaderValue); 2]>),
+    /// What an origin sent.
+    Passed(Box<HeaderMap>),
+    /// The edge's own: a `Proxy-Status` error and its detail, if it is one, and these.
+    Own(&'static str, Option<&'static str>, SmallVec<[(HeaderName, HeaderValue); 2]>),
+}
+
+/// How an answer's body is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyLength {
+    /// There is no body whatever the fields say: `HEAD`, `304`, `204`, `1xx`.
+    NoBody,
+    /// So many bytes.
+    Known(u64),
+    /// As many as come.
+    Unknown,
+}
+
+impl<'a> Answer<'a> {
+    /// A stored version, all of whose wanted body is here. Does not allocate for a whole body or its head.
+    pub fn stored(serve: Serve, now: Duration) -> Answer<'static> {
+        let head = &serve.version.head;
+        let age = Some(head.freshness.age(now).as_secs());
+        let pieces = serve.body;
+        let read = |segments: SmallVec<[Segment; 1]>| AnswerBody::Pieces(cut(&pieces, &segments));
+        let mut answer = shaped(Arc::clone(head), &serve.shape, read, serve.status);
+        if serve.shape == Shape::Whole {
+            answer.body = AnswerBody::Pieces(pieces);
+        }
+        answer.age = age;
+        answer
+    }
+
+    /// A version that is still on its way.
+    pub fn following(
+        head: Arc<Head>,
+        shape: &Shape,
+        status: CacheStatus,
+        age: Option<u64>,
+        follow: impl FnOnce(SmallVec<[Segment; 1]>) -> Following,
+    ) -> Answer<'static> {
+        let mut answer = shaped(head, shape, |segments| AnswerBody::Follow(Box::new(follow(segments))), status);
+        answer.age = age;
+        answer
+    }
+
+    /// An answer of the edge itself.
+    pub fn refused(refused: Refused) -> Answer<'static> {
+        let mut fields = SmallVec::new();
+        match refused.status {
+            // RFC 9110 15.6.4
+            StatusCode::SERVICE_UNAVAILABLE => fields.push((RETRY_AFTER, HeaderValue::from_static("1"))),
+            // RFC 9110 15.5.6
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NO_CONTENT => {
+                fields.push((ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE")));
+            }
+            _ => {}
+        }
+        own(refused.status, "", Some(refused.detail), fields)
+    }
+
+    /// What a client gets in place of a response that the origin did not give.
+    pub fn failed(error: FetchError) -> Answer<'static> {
+        own(error.status(), error.proxy_error(), None, SmallVec::new())
+    }
+
+    /// Gives every field of the head, but for those of the connection and of framing other than `Content-Length`.
+    pub fn each_field(&self, mut give: impl FnMut(&str, &[u8])) {
+        match &self.head {
+            AnswerHead::Stored(head) => head.fields.iter().for_each(|(name, value)| give(name.as_str(), value.as_bytes())),
+            AnswerHead::Part(head, more) => {
+                let kept = head.fields.iter().filter(|(name, _)| self.keeps(name));
+                kept.chain(more).for_each(|(name, value)| give(name.as_str(), value.as_bytes()));
+            }
+            AnswerHead::Passed(fields) => {
+                // The answer to a `HEAD` says how long that to a `GET` would be (RFC 9110 9.3.2).
+                let no_body = self.length == BodyLength::NoBody;
+                let kept = fields.iter().filter(|(name, _)| no_body || *name != CONTENT_LENGTH);
+                kept.for_each(|(name, value)| give(name.as_str(), value.as_bytes()));
+            }
+            AnswerHead::Own(error, detail, more) => {
+                more.iter().for_each(|(name, value)| give(name.as_str(), value.as_bytes()));
+                give("content-type", b"text/plain; charset=utf-8");
+                let mut status = b"verge".to_vec();
+                if !error.is_empty() {
+                    status.extend_from_slice(b"; error=");
+                    status.extend_from_slice(error.as_bytes());
+                }
+                if let Some(detail) = detail {
+                    status.extend_from_slice(b"; details=\"");
+                    status.extend_from_slice(detail.as_bytes());
+                    status.push(b'"');
+                }
+                give("proxy-status", &status);
+            }
+        }
+        if let (BodyLength::Known(length), false) = (self.length, matches!(self.head, AnswerHead::Stored(_))) {
+            give(CONTENT_LENGTH.as_str(), length.to_string().as_bytes());
+        }
+        self.each_edge_field(give);
+    }
+
+    /// Gives the fields that are this answer's own, whatever head it has: `Age` and `Cache-Status`.
+    pub fn each_edge_field(&self, mut give: impl FnMut(&str, &[u8])) {
+        if let Some(age) = self.age {
+            let mut digits = [0u8; 20];
+            let mut rest = &mut digits[..];
+            let written = write!(rest, "{age}");
+            debug_assert!(written.is_ok());
+            let length = 20 - rest.len();
+            give(AGE.as_str(), &digits[..length]);
+        }
+    }
+
+    /// Appends the value of `Cache-Status`.
+    pub fn write_cache_status(&self, out: &mut Vec<u8>) {
+        cache_status::write(out, &self.cache_status);
+    }
+
+    /// Whether a part of a response, or word that it has not changed, keeps the field of the whole.
+    fn keeps(&self, name: &HeaderName) -> bool {
+        match self.status {
+            StatusCode::PARTIAL_CONTENT => {
+                let AnswerHead::Part(_, more) = &self.head else { return true };
+                *name != CONTENT_LENGTH && !more.iter().any(|(own, _)| own == name)
+            }
+            // RFC 9110 15.4.5: representation metadata is left out.
+            StatusCode::NOT_MODIFIED => {
+                ![CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_DISPOSITION].contains(name)
+            }
+            // 412 and 416 are not of the representation at all.
+            _ => *name == http::header::DATE || *name == http::header::VIA,
+        }
+    }
+}
+
+fn own(
+    status: StatusCode,
+    error: &'static str,
+    detail: Option<&'static str>,
+    fields: SmallVec<[(HeaderName, HeaderValue); 2]>,
+) -> Answer<'static> {
+    let text = match status {
+        StatusCode::NO_CONTENT => Bytes::new(),
+        status => {
+            let why = detail.unwrap_or(error);
+            let reason = status.canonical_reason().unwrap_or("");
+            Bytes::from(format!("{} {reason}: {why}\n", status.as_str()))
+        }
+    };
+    let length = match status {
+        StatusCode::NO_CONTENT => BodyLength::NoBody,
+        _ => BodyLength::Known(text.len() as u64),
+    };
+    Answer {
+        status,
+        head: AnswerHead::Own(error, detail, fields),
+        cache_status: CacheStatus {
+            detail,
+            ..CacheStatus::default()
+        },
+        age: None,
+        length,
+        body: AnswerBody::Pieces(SmallVec::from_buf([text])),
+        upgraded: None,
+    }
+}
+
+/// The answer that `shape` makes of a stored head; `read` makes the body of these stretches of the stored one.
+fn shaped(
+    head: Arc<Head>,
+    shape: &Shape,
+    read: impl FnOnce(SmallVec<[Segment; 1]>) -> AnswerBody<'static>,
+    cache_status: CacheStatus,
+) -> Answer<'static> {
+    let whole = head.content_length.map_or(BodyLength::Unknown, BodyLength::Known);
+    let no_fields = SmallVec::new;
+    let (status, head, length, body) = match shape {
+        Shape::Whole if has_no_body(head.status) => (head.status, AnswerHead::Stored(head), BodyLength::NoBody, AnswerBody::Empty),
+        Shape::Whole => {
+            let body = read(SmallVec::from_buf([Segment::All]));
+            (head.status, AnswerHead::Stored(head), whole, body)
+        }
+        Shape::HeadOnly => (head.status, AnswerHead::Stored(head), BodyLength::NoBody, AnswerBody::Empty),
+        Shape::NotModified => {
+            (StatusCode::NOT_MODIFIED, AnswerHead::Part(head, no_fields()), BodyLength::NoBody, AnswerBody::Empty)
+        }
+        Shape::PreconditionFailed => {
+            (StatusCode::PRECONDITION_FAILED, AnswerHead::Part(head, no_fields()), BodyLength::Known(0), AnswerBody::Empty)
+        }
+        Shape::Unsatisfiable => {
+            let range = format!("bytes */{}", head.content_length.unwrap_or(0));
+            let fields = field(CONTENT_RANGE, range).into_iter().collect();
+            (StatusCode::RANGE_NOT_SATISFIABLE, AnswerHead::Part(head, fields), BodyLength::Known(0), AnswerBody::Empty)
+        }
+        Shape::Parts(parts) => {
+            let Partial { fields, segments, length } = partial(&head, parts);
+            (StatusCode::PARTIAL_CONTENT, AnswerHead::Part(head, fields), BodyLength::Known(length), read(segments))
+        }
+    };
+    Answer {
+        status,
+        head,
+        cache_status,
+        age: None,
+        length,
+        body,
+        upgraded: None,
+    }
+}
+
+/// RFC 9110 6.4.1
+fn has_no_body(status: StatusCode) -> bool {
+    status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+}
+
+fn field(name: HeaderName, value: String) -> Option<(HeaderName, HeaderValue)> {
+    Some((name, HeaderValue::from_maybe_shared(Bytes::from(value)).ok()?))
+}
+
+/// A `206`: its fields, and what it is put together from.
+struct Partial {
+    fields: SmallVec<[(HeaderName, HeaderValue); 2]>,
+    segments: SmallVec<[Segment; 1]>,
+    length: u64,
+}
+
+/// RFC 9110 15.3.7: one range by itself, several as `multipart/byteranges` (14.6).
+fn partial(head: &Head, parts: &[ByteRange]) -> Partial {
+    let complete = head.content_length.unwrap_or(0);
+    let content_range = |range: &ByteRange| format!("bytes {}-{}/{complete}", range.start, range.end - 1);
+    if let [range] = parts {
+        return Partial {
+            fields: field(CONTENT_RANGE, content_range(range)).into_iter().collect(),
+            segments: SmallVec::from_buf([Segment::Range(*range)]),
+            length: range.length(),
+        };
+    }
+    // Names no content: the hash is keyed, so nobody who writes a body can know it.
+    let boundary = format!("{:032x}", head.key.hash.rotate_left(64) ^ u128::from(head.generation));
+    let content_type = head.fields.iter().find(|(name, _)| *name == CONTENT_TYPE);
+    let mut segments = SmallVec::new();
+    let mut length = 0;
+    for range in parts {
+        let mut text = BytesMut::from(format!("\r\n--{boundary}\r\n").as_bytes());
+        if let Some((_, value)) = content_type {
+            text.extend_from_slice(b"Content-Type: ");
+            text.extend_from_slice(value.as_bytes());
+            text.extend_from_slice(b"\r\n");
+        }
+        text.extend_from_slice(format!("Content-Range: {}\r\n\r\n", content_range(range)).as_bytes());
+        length += text.len() as u64 + range.length();
+        segments.push(Segment::Text(text.freeze()));
+        segments.push(Segment::Range(*range));
+    }
+    let last = Bytes::from(format!("\r\n--{boundary}--\r\n"));
+    length += last.len() as u64;
+    segments.push(Segment::Text(last));
+    let multipart = format!("multipart/byteranges; boundary={boundary}");
+    Partial {
+        fields: field(CONTENT_TYPE, multipart).into_iter().collect(),
+        segments,
+        length,
+    }
+}
+
+/// The stretches `segments` of the body made of `pieces`.
+fn cut(pieces: &[Bytes], segments: &[Segment]) -> SmallVec<[Bytes; 1]> {
+    let mut out = SmallVec::new();
+    for segment in segments {
+        match segment {
+            Segment::Text(text) => out.push(text.clone()),
+            Segment::All => out.extend(pieces.iter().cloned()),
+            Segment::Range(range) => {
+                let mut at = 0;
+                for piece in pieces {
+                    let end = at + piece.len() as u64;
+                    let (from, to) = (range.start.clamp(at, end), range.end.clamp(at, end));
+                    if from < to {
+                        out.push(piece.slice((from - at) as usize..(to - at) as usize));
+                    }
+                    at = end;
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_across_pieces() {
+        let pieces = [Bytes::from_static(b"abc"), Bytes::from_static(b"def")];
+        let range = |start, end| Segment::Range(ByteRange { start, end });
+        let joined = |segments: &[Segment]| cut(&pieces, segments).concat();
+        assert_eq!(joined(&[range(2, 4)]), b"cd");
+        assert_eq!(joined(&[range(5, 6), Segment::Text(Bytes::from_static(b"-")), range(0, 1)]), b"f-a");
+        assert_eq!(joined(&[Segment::All]), b"abcdef");
+    }
+}

@@ -1,0 +1,234 @@
+//! Decide: from a request and what RAM knows, what to do. Synchronous; no I/O, no clock; a hit allocates nothing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use smallvec::SmallVec;
+
+use super::edge::Edge;
+use super::request::{RequestLength, RequestView};
+use super::shape::{Shape, shape};
+use crate::cache::Looked;
+use crate::cache::object::Version;
+use crate::clock::Now;
+use crate::config::Route;
+use crate::policy::cache_control::RequestDirectives;
+use crate::policy::cache_status::{CacheStatus, Fwd};
+use crate::policy::fields::Known;
+use crate::policy::reuse::{Reuse, reuse, usable_on_error};
+
+/// What to do with a request.
+pub enum Decision {
+    /// Answer with a stored version.
+    Serve(Serve),
+    /// Bring a response from the origin, to be stored if it may be.
+    Fetch(Arc<Route>, Fetch),
+    /// Hand the request to the origin and its answer to the client, storing nothing.
+    Pass(Arc<Route>, Fwd),
+    /// Answer without either.
+    Refuse(Refused),
+}
+
+/// A stored version that answers.
+#[derive(Debug)]
+pub struct Serve {
+    /// The version.
+    pub version: Arc<Version>,
+    /// All of its body, pinned; empty where the shape needs none.
+    pub body: SmallVec<[Bytes; 1]>,
+    /// What of it is sent.
+    pub shape: Shape,
+    /// What is said of it.
+    pub status: CacheStatus,
+    /// If it is to be refreshed behind the answer: the route.
+    pub refresh: Option<Arc<Route>>,
+}
+
+/// Why a response has to be brought.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// The hash of the key.
+    pub hash: u128,
+    /// What is stored and does not do.
+    pub seen: Option<Looked>,
+    /// Why.
+    pub fwd: Fwd,
+    /// Why in more detail.
+    pub detail: Option<&'static str>,
+}
+
+/// An answer that is ours alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The status.
+    pub status: StatusCode,
+    /// A short code, for `Proxy-Status` and `Cache-Status`.
+    pub detail: &'static str,
+}
+
+impl Refused {
+    /// An answer of this status for this reason.
+    pub const fn new(status: StatusCode, detail: &'static str) -> Self {
+        Refused { status, detail }
+    }
+}
+
+/// Decides what to do with a request on what RAM knows.
+pub fn decide(edge: &Edge, request: &RequestView<'_>, now: Now) -> Decision {
+    let Some(route) = route(edge, request) else {
+        return Decision::Refuse(Refused::new(StatusCode::MISDIRECTED_REQUEST, "unknown-host"));
+    };
+    if let Some(refused) = guard(route, request) {
+        return Decision::Refuse(refused);
+    }
+    if let Some(fwd) = must_pass(route, request) {
+        return Decision::Pass(Arc::clone(route), fwd);
+    }
+    let parts = request.key_parts();
+    let hash = edge.cache.secret().key(&parts);
+    let looked = edge.cache.lookup(hash, &parts, &request.fields);
+    let directives = request.directives();
+    match judge(edge, request, route, &directives, &looked, now) {
+        Judged::Serve(serve) => Decision::Serve(serve),
+        Judged::Fetch(fwd, detail) => Decision::Fetch(
+            Arc::clone(route),
+            Fetch {
+                hash,
+                seen: looked.version.is_some().then_some(looked),
+                fwd,
+                detail,
+            },
+        ),
+        Judged::Refuse(refused) => Decision::Refuse(refused),
+    }
+}
+
+fn route<'e>(edge: &'e Edge, request: &RequestView<'_>) -> Option<&'e Arc<Route>> {
+    let (name, _) = crate::target::split_port(&request.host);
+    edge.config.sites.route(name, &request.path)
+}
+
+/// What no origin is asked.
+fn guard(route: &Route, request: &RequestView<'_>) -> Option<Refused> {
+    match request.method {
+        // RFC 9110 9.3.6, 9.3.8: an edge is no tunnel, and what TRACE would show are other hops' fields.
+        "CONNECT" | "TRACE" => Some(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed")),
+        "OPTIONS" if request.path == "*" => Some(Refused::new(StatusCode::NO_CONTENT, "options-of-the-edge")),
+        _ => match request.body {
+            RequestLength::Known(length) if length > route.max_body => {
+                Some(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large"))
+            }
+            _ => None,
+        },
+    }
+}
+
+/// Why a request is not for the cache, if it is not.
+fn must_pass(route: &Route, request: &RequestView<'_>) -> Option<Fwd> {
+    let upgrades = route.upgrade && request.fields.has(Known::Upgrade);
+    if !request.is_get_or_head() {
+        Some(Fwd::Method)
+    } else if !route.cache || upgrades {
+        Some(Fwd::Bypass)
+    } else {
+        // RFC 9110 9.3.1: content in a GET has no meaning that a cache could know.
+        (request.body != RequestLength::None).then_some(Fwd::Request)
+    }
+}
+
+/// What judging a stored version comes to.
+pub(super) enum Judged {
+    Serve(Serve),
+    Fetch(Fwd, Option<&'static str>),
+    Refuse(Refused),
+}
+
+/// Whether what was looked up may answer. The one place that says so, before a fetch and after it.
+pub(super) fn judge(
+    edge: &Edge,
+    request: &RequestView<'_>,
+    route: &Arc<Route>,
+    directives: &RequestDirectives,
+    looked: &Looked,
+    now: Now,
+) -> Judged {
+    let Some(version) = &looked.version else {
+        return match directives.only_if_cached {
+            true => only_if_cached(),
+            false => Judged::Fetch(looked.miss, None),
+        };
+    };
+    let freshness = &version.head.freshness;
+    let (status, refresh) = match reuse(directives, freshness, looked.soft_purged, &route.terms, now.monotonic) {
+        Reuse::Fresh => (None, None),
+        Reuse::StaleWhileRevalidate => (Some("stale-while-revalidate"), Some(Arc::clone(route))),
+        Reuse::Revalidate(why) => return Judged::Fetch(Fwd::Stale, Some(why.detail())),
+        Reuse::OnlyIfCached => return only_if_cached(),
+    };
+    let hit = CacheStatus {
+        hit: true,
+        ttl: Some(freshness.ttl(now.monotonic)),
+        detail: status,
+        ..CacheStatus::default()
+    };
+    match serve(edge, request, version, hit, now) {
+        Some(serve) => Judged::Serve(Serve { refresh, ..serve }),
+        None => {
+            edge.cache.forget(version, looked.id);
+            Judged::Fetch(Fwd::Miss, Some("body-evicted"))
+        }
+    }
+}
+
+/// Whether what was looked up may stand in for an error of the origin.
+pub(super) fn judge_on_error(
+    edge: &Edge,
+    request: &RequestView<'_>,
+    route: &Route,
+    looked: &Looked,
+    status: CacheStatus,
+    now: Now,
+) -> Option<Serve> {
+    let version = looked.version.as_ref()?;
+    let freshness = &version.head.freshness;
+    // A purge may have come since it was looked up.
+    let purged = version.verdict(edge.cache.purges()) == crate::purge::Verdict::Hard;
+    if purged || !usable_on_error(freshness, looked.soft_purged, &route.terms, now.monotonic) {
+        return None;
+    }
+    let status = CacheStatus {
+        ttl: Some(freshness.ttl(now.monotonic)),
+        detail: Some("stale-if-error"),
+        ..status
+    };
+    serve(edge, request, version, status, now)
+}
+
+/// A stored version made into an answer; `None` if a part of its body is gone.
+pub(super) fn serve(
+    edge: &Edge,
+    request: &RequestView<'_>,
+    version: &Arc<Version>,
+    status: CacheStatus,
+    now: Now,
+) -> Option<Serve> {
+    let shape = shape(request, &version.head, true);
+    let body = match shape {
+        Shape::Whole | Shape::Parts(_) => edge.cache.whole_body(version)?,
+        _ => SmallVec::new(),
+    };
+    version.touch(now.monotonic.as_secs());
+    Some(Serve {
+        version: Arc::clone(version),
+        body,
+        shape,
+        status,
+        refresh: None,
+    })
+}
+
+/// RFC 9111 5.2.1.7
+fn only_if_cached() -> Judged {
+    Judged::Refuse(Refused::new(StatusCode::GATEWAY_TIMEOUT, "only-if-cached"))
+}

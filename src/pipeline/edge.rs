@@ -1,0 +1,65 @@
+//! What all requests share.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use crate::cache::{Cache, Secret};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::origin::Fetch;
+
+/// Starts tasks that belong to no request: fills. The edge's runtime, or the simulator's.
+pub trait Spawn: Send + Sync {
+    /// Runs `task` to its end, whatever becomes of the caller.
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>);
+}
+
+/// An origin as requests see it.
+pub struct OriginSlot {
+    /// Its responses.
+    pub fetch: Arc<dyn Fetch>,
+    /// Fetches under way.
+    pub under_way: Arc<AtomicUsize>,
+    /// How many there may be.
+    pub max_fetches: usize,
+}
+
+/// Everything that a request needs besides itself.
+pub struct Edge {
+    /// What the operator wants.
+    pub config: Arc<Config>,
+    /// What is stored and on its way.
+    pub cache: Arc<Cache>,
+    /// The origins, in the order of [`Config::origins`].
+    pub origins: Vec<OriginSlot>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where fills run.
+    pub spawn: Arc<dyn Spawn>,
+}
+
+impl Edge {
+    /// An edge with an empty cache. `origins` are those of the configuration, in its order.
+    pub fn new(
+        config: Arc<Config>,
+        origins: Vec<Arc<dyn Fetch>>,
+        secret: Secret,
+        clock: Arc<dyn Clock>,
+        spawn: Arc<dyn Spawn>,
+    ) -> Self {
+        let slot = |(fetch, origin): (Arc<dyn Fetch>, &crate::config::Origin)| OriginSlot {
+            fetch,
+            under_way: Arc::default(),
+            max_fetches: origin.max_fetches,
+        };
+        Edge {
+            cache: Arc::new(Cache::new(config.cache.clone(), secret)),
+            origins: origins.into_iter().zip(&config.origins).map(slot).collect(),
+            config,
+            clock,
+            spawn,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The request that goes to the origin, written anew from what was understood of the client's.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use http::header::{
+    ACCEPT_RANGES, AUTHORIZATION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, UPGRADE, VIA,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use super::request::OwnedRequest;
+use crate::cache::object::Head;
+use crate::origin::FetchRequest;
+use crate::policy::fields::{Known, RequestFields};
+use crate::policy::hop::{is_hop_by_hop, is_removable};
+use crate::policy::list;
+
+/// Conditions and ranges: the client's own affair, answered from what is fetched for all.
+const OF_ONE_CLIENT: [HeaderName; 6] = [
+    IF_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
+    IF_RANGE,
+    IF_UNMODIFIED_SINCE,
+    RANGE,
+];
+
+/// The request whose answer serves everyone: a `GET` of the whole representation.
+pub(super) fn for_all(request: &OwnedRequest) -> FetchRequest {
+    let mut forwarded = as_it_is(request);
+    forwarded.method = Method::GET;
+    for name in OF_ONE_CLIENT {
+        forwarded.fields.remove(name);
+    }
+    forwarded
+}
+
+/// The same, with a question: has the stored version changed (RFC 9111 4.3.1)?
+pub(super) fn validating(request: &OwnedRequest, head: &Head) -> FetchRequest {
+    let mut forwarded = for_all(request);
+    let stored = |name: &HeaderName| head.fields.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+    if let Some(etag) = stored(&http::header::ETAG) {
+        forwarded.fields.insert(IF_NONE_MATCH, etag);
+    }
+    if let Some(modified) = stored(&http::header::LAST_MODIFIED) {
+        forwarded.fields.insert(IF_MODIFIED_SINCE, modified);
+    }
+    forwarded
+}
+
+/// The rest of a body from `from` on, if it is still the one with this strong ETag (RFC 9110 13.1.5).
+pub(super) fn rest_of(mut forwarded: FetchRequest, etag: HeaderValue, from: u64) -> FetchRequest {
+    if let Ok(range) = HeaderValue::from_str(&format!("bytes={from}-")) {
+        forwarded.fields.insert(RANGE, range);
+    }
+    forwarded.fields.insert(IF_RANGE, etag);
+    forwarded
+}
+
+/// The request as the client made it, but for what concerns the connection alone and what strangers may not claim.
+pub(super) fn as_it_is(request: &OwnedRequest) -> FetchRequest {
+    let mut fields = request.fields.with(|fields| end_to_end(fields, request.version));
+    tell_who_asks(&mut fields, request);
+    let mut target = String::with_capacity(request.path.len() + request.query.as_ref().map_or(0, |q| q.len() + 1));
+    target.push_str(&request.path);
+    if let Some(query) = &request.query {
+        target.push('?');
+        target.push_str(query);
+    }
+    FetchRequest {
+        // The method was taken in as a token, which is what a method is.
+        method: Method::from_bytes(request.method.as_bytes()).unwrap_or(Method::GET),
+        target,
+        host: request.host.to_string(),
+        fields,
+        upgrade: upgrade(request),
+    }
+}
+
+/// RFC 9110 7.6.1: connection fields stay on their connection. DESIGN.md 7: names with underscores, which some servers
+/// read as hyphens, and claims about who asks are dropped.
+fn end_to_end(fields: &RequestFields<'_>, version: &str) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(fields.lines().len() + 6);
+    for line in fields.lines() {
+        let Ok(name) = HeaderName::from_bytes(line.name) else { continue };
+        let dropped = is_hop_by_hop(name.as_str())
+            || [HOST, CONTENT_LENGTH, EXPECT, FORWARDED, UPGRADE].contains(&name)
+            || name.as_str().contains('_')
+            || name.as_str().starts_with("x-forwarded-")
+            || named_by_connection(fields, &name);
+        if let (false, Ok(value)) = (dropped, HeaderValue::from_bytes(line.value)) {
+            kept.append(name, value);
+        }
+    }
+    if let Ok(via) = HeaderValue::from_str(&format!("{version} verge")) {
+        kept.append(VIA, via);
+    }
+    kept
+}
+
+fn named_by_connection(fields: &RequestFields<'_>, name: &HeaderName) -> bool {
+    fields.has(Known::Connection)
+        && is_removable(name.as_str())
+        && *name != AUTHORIZATION
+        && *name != ACCEPT_RANGES
+        && fields
+            .all(Known::Connection)
+            .flat_map(list::members)
+            .any(|member| member.eq_ignore_ascii_case(name.as_str().as_bytes()))
+}
+
+/// `X-Forwarded-*`, and `Forwarded` (RFC 7239 4 to 6).
+fn tell_who_asks(fields: &mut HeaderMap, request: &OwnedRequest) {
+    let client = match request.client {
+        IpAddr::V6(v6) => v6.to_canonical(),
+        v4 => v4,
+    };
+    let mut forwarded = String::with_capacity(64);
+    let written = match client {
+        IpAddr::V4(v4) => write!(forwarded, "for={v4}"),
+        IpAddr::V6(v6) => write!(forwarded, "for=\"[{v6}]\""),
+    };
+    let scheme = request.scheme.name();
+    let written = written.and_then(|()| write!(forwarded, ";host=\"{}\";proto={scheme}", request.host));
+    let of_us = [
+        (HeaderName::from_static("x-forwarded-for"), client.to_string()),
+        (HeaderName::from_static("x-forwarded-host"), request.host.to_string()),
+        (HeaderName::from_static("x-forwarded-proto"), scheme.to_owned()),
+        (FORWARDED, forwarded),
+    ];
+    debug_assert!(written.is_ok());
+    for (name, value) in of_us {
+        if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
+            fields.insert(name, value);
+        }
+    }
+}
+
+fn upgrade(request: &OwnedRequest) -> Option<String> {
+    if !request.route.upgrade {
+        return None;
+    }
+    let protocol = request.fields.with(|fields| fields.only(Known::Upgrade).map(<[u8]>::to_vec))?;
+    String::from_utf8(protocol).ok()
+}

@@ -1,0 +1,25 @@
+//! The way of a request: decide, then execute, then decide again with what came.
+//!
+//! ```text
+//! listen ─▶ route ─▶ guard ─▶ key ─▶ look-up ─▶ judge ─▶ answer          (decide: no I/O, no allocation on a hit)
+//!                                                 │
+//!                                                 └▶ fetch or pass ─▶ judge ─▶ answer   (execute)
+//! ```
+
+mod answer;
+mod body;
+mod decide;
+mod edge;
+mod execute;
+mod forward;
+mod pass;
+mod request;
+mod shape;
+
+pub use answer::{Answer, AnswerHead, BodyLength};
+pub use body::AnswerBody;
+pub use decide::{Decision, Fetch, Refused, Serve, decide};
+pub use edge::{Edge, OriginSlot, Spawn};
+pub use execute::{execute, refresh};
+pub use request::{OwnedRequest, RequestLength, RequestView};
+pub use shape::Shape;

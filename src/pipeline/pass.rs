@@ -1,0 +1,108 @@
+//! Pass: the request goes to the origin as it is and the response to the client as it comes; nothing is stored.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::header::{DATE, VIA};
+use http::{HeaderMap, HeaderValue, Method};
+
+use super::answer::{Answer, AnswerHead, BodyLength};
+use super::body::AnswerBody;
+use super::edge::Edge;
+use super::forward;
+use super::request::OwnedRequest;
+use crate::cache::KeyParts;
+use crate::origin::{Fetched, RequestBody};
+use crate::policy::cache_status::{CacheStatus, Fwd};
+use crate::policy::date;
+use crate::policy::invalidate::{Target, also_invalidated, invalidates};
+
+/// Passes a request, with its body if it has one.
+pub(super) async fn pass<'a>(
+    edge: &'a Arc<Edge>,
+    request: &OwnedRequest,
+    fwd: Fwd,
+    body: Option<&'a mut (dyn RequestBody + 'a)>,
+) -> Answer<'a> {
+    let origin = Arc::clone(&edge.origins[request.route.origin].fetch);
+    let forwarded = forward::as_it_is(request);
+    let method = forwarded.method.clone();
+    let status = CacheStatus {
+        fwd: Some(fwd),
+        ..CacheStatus::default()
+    };
+    match origin.fetch(forwarded, body).await {
+        Ok(fetched) => {
+            invalidate(edge, request, &method, &fetched);
+            let cache_status = CacheStatus {
+                fwd_status: Some(fetched.status.as_u16()),
+                ..status
+            };
+            passed(edge, &method, fetched, cache_status)
+        }
+        Err(error) => Answer {
+            cache_status: status,
+            ..Answer::failed(error)
+        },
+    }
+}
+
+fn passed<'a>(edge: &Edge, method: &Method, fetched: Fetched<'a>, cache_status: CacheStatus) -> Answer<'a> {
+    let Fetched {
+        status,
+        mut fields,
+        content_length,
+        body,
+        upgraded,
+    } = fetched;
+    complete(&mut fields, edge);
+    let bodiless = *method == Method::HEAD
+        || status.is_informational()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED;
+    let (length, body) = match bodiless {
+        true => (BodyLength::NoBody, AnswerBody::Empty),
+        false => (content_length.map_or(BodyLength::Unknown, BodyLength::Known), AnswerBody::Stream(body)),
+    };
+    Answer {
+        status,
+        head: AnswerHead::Passed(Box::new(fields)),
+        cache_status,
+        age: None,
+        length,
+        body,
+        upgraded,
+    }
+}
+
+/// RFC 9110 6.6.1 and 7.6.3
+fn complete(fields: &mut HeaderMap, edge: &Edge) {
+    if !fields.contains_key(DATE)
+        && let Ok(value) = HeaderValue::from_str(&date::format(edge.clock.now().wall))
+    {
+        fields.insert(DATE, value);
+    }
+    fields.append(VIA, HeaderValue::from_static("1.1 verge"));
+}
+
+/// RFC 9111 4.4: what an unsafe method changed, and what its answer points to on the same origin, is not served again.
+fn invalidate(edge: &Edge, request: &OwnedRequest, method: &Method, fetched: &Fetched<'_>) {
+    if !invalidates(method, fetched.status) {
+        return;
+    }
+    let parts = request.key_parts();
+    edge.cache.invalidate(&parts);
+    let target = Target {
+        scheme: request.scheme.name(),
+        authority: parts.host,
+        path: parts.path,
+    };
+    for also in also_invalidated(&fetched.fields, &target) {
+        let path = crate::target::normalise_path(&also.path).unwrap_or(std::borrow::Cow::Borrowed("/"));
+        edge.cache.invalidate(&KeyParts {
+            path: &path,
+            query: also.query.as_deref(),
+            ..parts
+        });
+    }
+}

@@ -1,0 +1,76 @@
+//! HTTP dates (RFC 9110 5.6.7).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The last second that has a four-digit year: 9999-12-31 23:59:59, in seconds since 1970.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// Reads an HTTP date in any of its three forms; anything that is not exactly one of them is none.
+///
+/// Two-digit years from 70 on are in the twentieth century. Dates before 1970 are not read.
+pub fn parse(text: &[u8]) -> Option<SystemTime> {
+    let text = std::str::from_utf8(text).ok()?;
+    httpdate::parse_http_date(text).ok()
+}
+
+/// Writes `time` in the form that is sent (IMF-fixdate), brought into the years 1970 to 9999.
+pub fn format(time: SystemTime) -> String {
+    let seconds = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_three_forms_and_nothing_else() {
+        let expected = Some(UNIX_EPOCH + Duration::from_secs(784_111_777));
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(parse(text.as_bytes()), expected, "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "-1",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT GMT",
+            "Sun, 31 Feb 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 25:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GM\u{e9}",
+            "Thu, 01 Jan 0000 00:00:00 GMT",
+        ] {
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(parse(b"Sun, 06 Nov 1994 08:49:37 \xff\xff\xff"), None);
+    }
+
+    #[test]
+    fn any_bytes_and_any_time_are_safe() {
+        let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+        for at in 0..date.len() {
+            for byte in 0..=255 {
+                let mut changed = date.to_vec();
+                changed[at] = byte;
+                let _ = parse(&changed);
+                let _ = parse(&changed[at..]);
+                let _ = parse(&changed[..at]);
+            }
+        }
+        assert_eq!(
+            format(UNIX_EPOCH - Duration::from_secs(9)),
+            "Thu, 01 Jan 1970 00:00:00 GMT"
+        );
+        let far = UNIX_EPOCH + Duration::from_secs(LAST_SECOND + 1000);
+        assert_eq!(format(far), "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+}

@@ -1,0 +1,7 @@
+//! Where stored responses are kept. Knows entries by hash and weight, and nothing of HTTP.
+
+mod gauge;
+mod ram;
+
+pub use gauge::Gauge;
+pub use ram::{CHUNK, Ram, Reservation, Weigh};
