@@ -1,18 +1,20 @@
 //! The origin's client against scripted servers.
 
+#![allow(clippy::unwrap_used)] // `allow-unwrap-in-tests` covers test functions, not their helpers.
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use verge::origin::{Fetch, FetchError, FetchRequest, Fetched, Origin, OriginConfig, ReadBody, RequestBody, ServerUrl};
 
 /// The 8 MiB of the tests that need more than any socket buffer holds.
@@ -59,8 +61,12 @@ fn config(address: SocketAddr) -> OriginConfig {
     }
 }
 
-fn origin(address: SocketAddr) -> Origin {
-    Origin::new(config(address)).unwrap()
+fn open(config: OriginConfig) -> Arc<Origin> {
+    Arc::new(Origin::new(config).unwrap())
+}
+
+fn origin(address: SocketAddr) -> Arc<Origin> {
+    open(config(address))
 }
 
 fn request(method: Method, target: &str) -> FetchRequest {
@@ -73,8 +79,8 @@ fn request(method: Method, target: &str) -> FetchRequest {
     }
 }
 
-async fn get(origin: &Origin) -> Result<(StatusCode, Bytes), FetchError> {
-    let mut fetched = origin.fetch(request(Method::GET, "/"), None).await?;
+async fn get(origin: &Arc<Origin>) -> Result<(StatusCode, Bytes), FetchError> {
+    let mut fetched = origin.clone().fetch(request(Method::GET, "/"), None).await?;
     Ok((fetched.status, read(&mut *fetched.body).await?))
 }
 
@@ -156,7 +162,10 @@ async fn connection_close_is_respected() {
         for _ in 0..2 {
             let mut stream = accept(&listener);
             rx(&mut stream);
-            tx(&mut stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+            tx(
+                &mut stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+            );
             expect_close(&mut stream);
         }
     });
@@ -168,11 +177,34 @@ async fn connection_close_is_respected() {
 }
 
 #[tokio::test]
+async fn bytes_after_a_response_are_never_the_next_one() {
+    let (address, server) = serve(|listener| {
+        for body in ["one", "two"] {
+            let mut stream = accept(&listener);
+            rx(&mut stream);
+            let response = format!("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{body}");
+            tx(
+                &mut stream,
+                format!("{response}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"),
+            );
+            expect_close(&mut stream);
+        }
+    });
+    let origin = origin(address);
+    assert_eq!(get(&origin).await.unwrap().1, "one");
+    assert_eq!(get(&origin).await.unwrap().1, "two");
+    server.join().unwrap();
+}
+
+#[tokio::test]
 async fn bodies_of_every_framing() {
     let cases: [(&str, &str); 6] = [
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", ""),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n", "hello"),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n",
+            "hello",
+        ),
         ("HTTP/1.1 200 OK\r\n\r\nhello", "hello"),
         ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello"),
         ("HTTP/1.1 204 No Content\r\n\r\n", ""),
@@ -206,7 +238,7 @@ async fn a_head_response_has_no_body() {
     });
     let origin = origin(address);
     for _ in 0..2 {
-        let mut fetched = origin.fetch(request(Method::HEAD, "/"), None).await.unwrap();
+        let mut fetched = origin.clone().fetch(request(Method::HEAD, "/"), None).await.unwrap();
         assert_eq!(fetched.fields["content-length"], "1000");
         assert_eq!(fetched.content_length, Some(0));
         assert!(read(&mut *fetched.body).await.unwrap().is_empty());
@@ -219,14 +251,20 @@ async fn a_large_body_arrives_whole_and_a_small_one_pins_little() {
     let (address, server) = serve(|listener| {
         let mut stream = accept(&listener);
         rx(&mut stream);
-        tx(&mut stream, format!("HTTP/1.1 200 OK\r\nContent-Length: {MUCH}\r\n\r\n"));
+        tx(
+            &mut stream,
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {MUCH}\r\n\r\n"),
+        );
         tx(&mut stream, pattern(0, MUCH));
         rx(&mut stream);
-        tx(&mut stream, format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{}", "x".repeat(1000)));
+        tx(
+            &mut stream,
+            format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{}", "x".repeat(1000)),
+        );
     });
     let origin = origin(address);
     assert!(get(&origin).await.unwrap().1 == pattern(0, MUCH));
-    let mut small = origin.fetch(request(Method::GET, "/"), None).await.unwrap();
+    let mut small = origin.clone().fetch(request(Method::GET, "/"), None).await.unwrap();
     let piece = poll_fn(|cx| small.body.poll_piece(cx)).await.unwrap().unwrap();
     assert_eq!(piece.len(), 1000);
     assert!(piece.try_into_mut().unwrap().capacity() < 2000);
@@ -238,11 +276,14 @@ async fn hop_by_hop_fields_stay_and_trailers_come() {
     let (address, server) = serve(|listener| {
         let mut stream = accept(&listener);
         rx(&mut stream);
-        tx(&mut stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nKeep-Alive: timeout=5\r\nETag: \"1\"\r\n\r\n");
+        tx(
+            &mut stream,
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nKeep-Alive: timeout=5\r\nETag: \"1\"\r\n\r\n",
+        );
         tx(&mut stream, "2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n");
     });
     let origin = origin(address);
-    let mut fetched = origin.fetch(request(Method::GET, "/"), None).await.unwrap();
+    let mut fetched = origin.clone().fetch(request(Method::GET, "/"), None).await.unwrap();
     assert_eq!(fetched.fields.len(), 1);
     assert_eq!(fetched.fields["etag"], "\"1\"");
     assert_eq!(read(&mut *fetched.body).await.unwrap(), "ok");
@@ -255,7 +296,10 @@ async fn interim_responses_are_passed_over() {
     let (address, server) = serve(|listener| {
         let mut stream = accept(&listener);
         rx(&mut stream);
-        tx(&mut stream, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+        tx(
+            &mut stream,
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
+        );
         tx(&mut stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         rx(&mut stream);
         tx(&mut stream, "HTTP/1.1 102 Processing\r\n\r\n".repeat(9));
@@ -346,11 +390,39 @@ async fn only_what_may_be_repeated_is_repeated_and_only_once() {
         tx(&mut stream, "HTTP/1.1 200");
     });
     let origin = origin(address);
-    let post = origin.fetch(request(Method::POST, "/"), None).await;
+    let post = origin.clone().fetch(request(Method::POST, "/"), None).await;
     assert_eq!(failure(post), FetchError::ConnectionTerminated);
     assert_eq!(get(&origin).await.unwrap_err(), FetchError::ConnectionTerminated);
     assert_eq!(get(&origin).await.unwrap_err(), FetchError::ConnectionTerminated);
     server.join().unwrap();
+}
+
+#[tokio::test]
+async fn servers_take_turns() {
+    let one = |name: &'static str| {
+        serve(move |listener| {
+            let mut stream = accept(&listener);
+            drop(listener);
+            for _ in 0..2 {
+                rx(&mut stream);
+                tx(
+                    &mut stream,
+                    format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{name}"),
+                );
+            }
+        })
+    };
+    let ((first, a), (second, b)) = (one("a"), one("b"));
+    let mut config = config(first);
+    config
+        .servers
+        .push(ServerUrl::parse(&format!("http://{second}")).unwrap());
+    let origin = open(config);
+    for expected in ["a", "b", "a", "b"] {
+        assert_eq!(get(&origin).await.unwrap().1, expected);
+    }
+    a.join().unwrap();
+    b.join().unwrap();
 }
 
 fn refusing() -> SocketAddr {
@@ -361,8 +433,10 @@ fn refusing() -> SocketAddr {
 async fn refused_is_known_at_once() {
     let mut config = config(refusing());
     config.connect_timeout = Duration::from_secs(3600);
-    let fetched = get(&Origin::new(config).unwrap());
-    let outcome = tokio::time::timeout(Duration::from_secs(10), fetched).await.unwrap();
+    let origin = open(config);
+    let outcome = tokio::time::timeout(Duration::from_secs(10), get(&origin))
+        .await
+        .unwrap();
     assert_eq!(outcome.unwrap_err(), FetchError::ConnectionRefused);
 }
 
@@ -379,11 +453,17 @@ async fn the_next_server_is_asked_whatever_the_method() {
         }
     });
     let mut config = config(refusing());
-    config.servers.push(ServerUrl::parse(&format!("http://{address}")).unwrap());
-    let origin = Origin::new(config).unwrap();
+    config
+        .servers
+        .push(ServerUrl::parse(&format!("http://{address}")).unwrap());
+    let origin = open(config);
     for _ in 0..2 {
         let mut body = Pieces::new(["body".into()]);
-        let fetched = origin.fetch(request(Method::POST, "/"), Some(&mut body)).await.unwrap();
+        let fetched = origin
+            .clone()
+            .fetch(request(Method::POST, "/"), Some(&mut body))
+            .await
+            .unwrap();
         assert_eq!(fetched.status, StatusCode::CREATED);
     }
     server.join().unwrap();
@@ -400,7 +480,7 @@ async fn localhost_is_found_without_a_network() {
     let mut config = config(address);
     config.servers = vec![ServerUrl::parse(&format!("http://localhost:{}", address.port())).unwrap()];
     config.host = Some("shop.example".to_owned());
-    get(&Origin::new(config).unwrap()).await.unwrap();
+    get(&open(config)).await.unwrap();
     server.join().unwrap();
 }
 
@@ -421,7 +501,7 @@ async fn silence_ends_in_a_timeout() {
         let mut config = config(address);
         config.first_byte_timeout = Duration::from_millis(50);
         config.between_bytes_timeout = Duration::from_millis(50);
-        let origin = Origin::new(config).unwrap();
+        let origin = open(config);
         assert_eq!(get(&origin).await.unwrap_err(), FetchError::ReadTimeout, "{response:?}");
     }
     server.join().unwrap();
@@ -437,9 +517,9 @@ async fn an_origin_that_takes_nothing_is_given_up() {
     });
     let mut config = config(address);
     config.write_timeout = Duration::from_millis(50);
-    let origin = Origin::new(config).unwrap();
+    let origin = open(config);
     let mut body = Pieces::new([pattern(0, 4 * MUCH)]);
-    let outcome = origin.fetch(request(Method::POST, "/"), Some(&mut body)).await;
+    let outcome = origin.clone().fetch(request(Method::POST, "/"), Some(&mut body)).await;
     assert_eq!(failure(outcome), FetchError::WriteTimeout);
     drop(done);
     server.join().unwrap();
@@ -457,7 +537,10 @@ async fn an_echo_of_much_does_not_block() {
         let mut stream = accept(&listener);
         let head = rx(&mut stream);
         assert!(head.contains(&format!("\r\nContent-Length: {MUCH}\r\n")), "{head}");
-        tx(&mut stream, format!("HTTP/1.1 200 OK\r\nContent-Length: {MUCH}\r\n\r\n"));
+        tx(
+            &mut stream,
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {MUCH}\r\n\r\n"),
+        );
         // It reads nothing while what it writes is not taken.
         let mut buffer = vec![0; 64 * 1024];
         let mut left = MUCH;
@@ -471,7 +554,11 @@ async fn an_echo_of_much_does_not_block() {
     });
     let origin = origin(address);
     let mut body = Pieces::new((0..MUCH / 32768).map(|i| pattern(i * 32768, 32768)));
-    let mut fetched = origin.fetch(request(Method::POST, "/"), Some(&mut body)).await.unwrap();
+    let mut fetched = origin
+        .clone()
+        .fetch(request(Method::POST, "/"), Some(&mut body))
+        .await
+        .unwrap();
     assert!(read(&mut *fetched.body).await.unwrap() == pattern(0, MUCH));
     drop(fetched);
     assert_eq!(get(&origin).await.unwrap().1, "ok");
@@ -496,7 +583,11 @@ async fn a_body_of_unknown_length_goes_in_chunks() {
     let origin = origin(address);
     let mut body = Pieces::new(["hello ".into(), "chunked world".into()]);
     body.length = None;
-    origin.fetch(request(Method::PUT, "/"), Some(&mut body)).await.unwrap();
+    origin
+        .clone()
+        .fetch(request(Method::PUT, "/"), Some(&mut body))
+        .await
+        .unwrap();
     assert_eq!(server.join().unwrap(), "6\r\nhello \r\nd\r\nchunked world\r\n0\r\n\r\n");
 }
 
@@ -507,7 +598,7 @@ async fn a_body_that_is_not_as_long_as_stated_is_the_clients_fault() {
         let origin = origin(address);
         let mut body = Pieces::new(["four".into()]);
         body.length = Some(length);
-        let outcome = origin.fetch(request(Method::PUT, "/"), Some(&mut body)).await;
+        let outcome = origin.clone().fetch(request(Method::PUT, "/"), Some(&mut body)).await;
         assert_eq!(failure(outcome), FetchError::RequestBody);
         server.join().unwrap();
     }
@@ -518,13 +609,20 @@ async fn an_early_answer_is_delivered_and_ends_the_connection() {
     let (address, server) = serve(|listener| {
         let mut stream = accept(&listener);
         rx(&mut stream);
-        tx(&mut stream, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig");
+        tx(
+            &mut stream,
+            "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig",
+        );
         expect_close(&mut stream);
     });
     let origin = origin(address);
     let mut body = Pieces::new(["some".into()]);
     (body.length, body.ends) = (Some(1000), false);
-    let mut fetched = origin.fetch(request(Method::PUT, "/"), Some(&mut body)).await.unwrap();
+    let mut fetched = origin
+        .clone()
+        .fetch(request(Method::PUT, "/"), Some(&mut body))
+        .await
+        .unwrap();
     assert_eq!(fetched.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(read(&mut *fetched.body).await.unwrap(), "big");
     drop(fetched);
@@ -536,8 +634,14 @@ async fn an_upgraded_connection_is_handed_over() {
     let (address, server) = serve(|listener| {
         let mut stream = accept(&listener);
         let head = rx(&mut stream);
-        assert!(head.contains("\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"), "{head}");
-        tx(&mut stream, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nX: y\r\n\r\nfirst");
+        assert!(
+            head.contains("\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"),
+            "{head}"
+        );
+        tx(
+            &mut stream,
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nX: y\r\n\r\nfirst",
+        );
         let mut buffer = [0; 4];
         stream.read_exact(&mut buffer).unwrap();
         tx(&mut stream, buffer);
@@ -545,7 +649,7 @@ async fn an_upgraded_connection_is_handed_over() {
     let origin = origin(address);
     let mut asked = request(Method::GET, "/chat");
     asked.upgrade = Some("websocket".to_owned());
-    let fetched = origin.fetch(asked, None).await.unwrap();
+    let fetched = origin.clone().fetch(asked, None).await.unwrap();
     assert_eq!(fetched.status, StatusCode::SWITCHING_PROTOCOLS);
     assert_eq!(fetched.fields["x"], "y");
     let mut raw = fetched.upgraded.unwrap();
@@ -578,34 +682,44 @@ fn certificate(name: &str) -> (rustls::ServerConfig, String) {
     (config, issuer_pem)
 }
 
-async fn tls_server(config: rustls::ServerConfig) -> SocketAddr {
+/// A TLS server and how many connections it has taken.
+async fn tls_server(config: rustls::ServerConfig) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count = taken.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let Ok(mut stream) = acceptor.accept(stream).await else {
-                continue;
-            };
-            let mut head = Vec::new();
-            while stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {
-                if head.ends_with(b"\r\n\r\n") {
-                    head.clear();
-                    let body = "x".repeat(100_000);
-                    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{body}");
-                    stream.write_all(answer.as_bytes()).await.unwrap();
-                    stream.flush().await.unwrap();
+            count.fetch_add(1, Ordering::Relaxed);
+            let handshake = acceptor.accept(stream);
+            tokio::spawn(async move {
+                if let Ok(stream) = handshake.await {
+                    answer(stream).await;
                 }
-            }
+            });
         }
     });
-    address
+    (address, taken)
+}
+
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let mut head = Vec::new();
+    while stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {
+        if head.ends_with(b"\r\n\r\n") {
+            head.clear();
+            let body = "x".repeat(100_000);
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{body}");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]
 async fn certificates_are_checked_against_the_name() {
     let (server, authority) = certificate("app.example.com");
-    let address = tls_server(server).await;
+    let (address, taken) = tls_server(server).await;
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("ca.pem");
     std::fs::write(&bundle, authority).unwrap();
@@ -615,14 +729,13 @@ async fn certificates_are_checked_against_the_name() {
         config.sni = sni.map(str::to_owned);
         config.ca_file = ca.then(|| bundle.clone());
         config.verify = verify;
-        Origin::new(config).unwrap()
+        open(config)
     };
     let right = with(Some("app.example.com"), true, true);
-    // The second request goes over the same connection, the server has but one at a time.
     for _ in 0..2 {
         assert_eq!(get(&right).await.unwrap().1.len(), 100_000);
     }
-    drop(right);
+    assert_eq!(taken.load(Ordering::Relaxed), 1);
     for (sni, ca) in [
         (Some("other.example.com"), true),
         (None, true),
@@ -644,7 +757,7 @@ async fn clear_text_is_no_tls() {
     });
     let mut config = config(address);
     config.servers = vec![ServerUrl::parse(&format!("https://{address}")).unwrap()];
-    let origin = Origin::new(config).unwrap();
+    let origin = open(config);
     assert_eq!(get(&origin).await.unwrap_err(), FetchError::Tls);
     server.join().unwrap();
 }
@@ -662,7 +775,7 @@ async fn fields_are_sent_as_given() {
     asked.fields.append("accept", HeaderValue::from_static("text/html"));
     asked.fields.append("x-two", HeaderValue::from_static("1"));
     asked.fields.append("x-two", HeaderValue::from_static("2"));
-    origin.fetch(asked, None).await.unwrap();
+    origin.clone().fetch(asked, None).await.unwrap();
     assert_eq!(
         server.join().unwrap(),
         "GET /a?b=c HTTP/1.1\r\nHost: example.com\r\naccept: text/html\r\nx-two: 1\r\nx-two: 2\r\n\r\n"

@@ -10,6 +10,7 @@ use super::key::Secret;
 use super::object::{Head, Selected, wire_head};
 use crate::clock::Now;
 use crate::policy::fields::OwnedFields;
+use crate::policy::cache_control::ResponseDirectives;
 use crate::policy::freshness::freshness;
 use crate::policy::storable::{Asked, StorableResponse, Unstorable, storable};
 use crate::policy::validator::validators;
@@ -36,6 +37,17 @@ pub struct Arrived {
     pub received: Now,
 }
 
+/// A response taken in.
+pub struct Taken {
+    /// The head that everyone reads and that is stored.
+    pub head: Head,
+    /// The head for the client whose request it is the answer to, if that differs: RFC 9111 5.2.2.4 and 5.2.2.7 let a
+    /// response name fields that are not for others.
+    pub own: Option<Head>,
+    /// Whether it may be stored.
+    pub verdict: Result<StorableResponse, Unstorable>,
+}
+
 /// Makes the head of a version, and says whether it may be stored.
 pub fn take_in(
     secret: &Secret,
@@ -44,7 +56,7 @@ pub fn take_in(
     asked: &Asked,
     request: &OwnedFields,
     mut arrived: Arrived,
-) -> (Head, Result<StorableResponse, Unstorable>) {
+) -> Taken {
     let content_length = arrived.content_length.or_else(|| of_head_response(asked, &arrived.fields));
     complete_fields(&mut arrived.fields, arrived.received);
     let verdict = storable(asked, arrived.status, &arrived.fields);
@@ -52,7 +64,7 @@ pub fn take_in(
         Ok(response) => response.directives.clone(),
         Err(_) => cache_control::response_directives(&arrived.fields),
     };
-    let heuristics = !asked.authorization && !asked.cookie && !arrived.fields.contains_key(http::header::SET_COOKIE);
+    let heuristics = verdict.as_ref().is_ok_and(StorableResponse::heuristic_allowed);
     let selected = match vary(&arrived.fields) {
         Vary::Fields(spec) => Some(request.with(|fields| Selected::new(spec, fields))),
         Vary::None | Vary::Star => None,
@@ -65,10 +77,7 @@ pub fn take_in(
         arrived.received,
         heuristics,
     );
-    if verdict.is_ok() {
-        // RFC 9111 5.1: a stored response gets its Age anew each time.
-        arrived.fields.remove(AGE);
-    }
+    let unshared = verdict.is_ok().then(|| strip_for_sharing(&mut arrived.fields, &directives)).flatten();
     let (wire, fields) = wire_head(arrived.status, &arrived.fields, content_length);
     let head = Head {
         key: Arc::clone(&fill.key),
@@ -85,7 +94,25 @@ pub fn take_in(
         generation,
         content_length,
     };
-    (head, verdict)
+    let own = unshared.map(|fields| {
+        let (wire, fields) = wire_head(arrived.status, &fields, content_length);
+        Head {
+            wire,
+            fields,
+            ..head.clone()
+        }
+    });
+    Taken { head, own, verdict }
+}
+
+/// Takes out what is not stored. Gives the fields as they were but for `Age`, if some were for one client only.
+fn strip_for_sharing(fields: &mut HeaderMap, directives: &ResponseDirectives) -> Option<HeaderMap> {
+    // RFC 9111 5.1: a stored response gets its Age anew each time.
+    fields.remove(AGE);
+    let named = || directives.private_fields.iter().chain(&directives.no_cache_fields);
+    let all = named().any(|name| fields.contains_key(name)).then(|| fields.clone());
+    named().for_each(|name| while fields.remove(name).is_some() {});
+    all
 }
 
 /// RFC 9110 9.3.2: the answer to a `HEAD` may say how long the answer to a `GET` would be.

@@ -189,9 +189,9 @@ impl Cache {
         }
     }
 
-    /// Looks every version over, so that purges which nothing unchecked is older than can be forgotten.
+    /// Checks every stored version, so that the purges so far can be forgotten. What is on its way meanwhile is not kept.
     fn sweep(&self) {
-        let checked_through = self.fills.oldest_epoch().unwrap_or(Epoch::MAX).min(self.purges.latest());
+        let checked_through = self.purges.latest();
         self.ram.each(|id, entry| {
             if let Entry::Version(version) = entry
                 && version.verdict(&self.purges) == Verdict::Hard

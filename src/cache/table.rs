@@ -13,7 +13,7 @@ use super::object::{MAX_VARIANTS, Version};
 use super::{Cache, KeyParts, Looked, Remembered};
 use crate::planted::{self, Bug};
 use crate::policy::fields::RequestFields;
-use crate::purge::{Epoch, Verdict};
+use crate::purge::Verdict;
 
 const SHARDS: usize = 64;
 
@@ -40,12 +40,6 @@ impl FillTable {
     /// Whether anything of the key is on its way.
     pub(super) fn knows(&self, key: u128) -> bool {
         self.shard(key).lock().contains_key(&key)
-    }
-
-    /// The epoch of the fill that began first.
-    pub(super) fn oldest_epoch(&self) -> Option<Epoch> {
-        let oldest = |shard: &Mutex<HashMap<u128, OfKey>>| shard.lock().values().flatten().map(|(_, fill)| fill.epoch).min();
-        self.shards.iter().filter_map(oldest).min()
     }
 
     /// Makes a fill, whose variant has become known, findable under `id` as well.

@@ -29,6 +29,8 @@ use super::{FetchError, OriginConfig, ServerUrl};
 pub(super) struct Servers {
     servers: Vec<Server>,
     turn: AtomicUsize,
+    /// Apart from `turn`: two counts taken from one would keep step, and some servers would never be asked.
+    address_turn: AtomicUsize,
     resolver: Arc<Resolver>,
     connector: TransportConnector,
     options: Arc<PeerOptions>,
@@ -55,6 +57,7 @@ impl Servers {
         Ok(Servers {
             servers: servers(&config.servers),
             turn: AtomicUsize::new(0),
+            address_turn: AtomicUsize::new(0),
             resolver: Arc::new(Resolver::new(config.connect_timeout)),
             connector: TransportConnector::new(Some(connector_options(config)?)),
             options: Arc::new(peer_options(config)),
@@ -125,7 +128,7 @@ impl Servers {
         let family = |a: &&IpAddr| a.is_ipv4() == addresses[0].is_ipv4();
         match addresses.iter().take_while(family).count() {
             0 | 1 => 0,
-            count => self.turn.fetch_add(1, Ordering::Relaxed) % count,
+            count => self.address_turn.fetch_add(1, Ordering::Relaxed) % count,
         }
     }
 

@@ -23,7 +23,7 @@ use crate::policy::reuse::is_error_for_stale;
 use crate::policy::storable::{Asked, Unstorable};
 
 /// How often a request may find that what it waited for is not for it. Each round is for a reason of its own (another
-/// variant, a version stale on arrival, another client's response), so more would be an origin that changes its mind.
+/// variant, a version stale on arrival, another client's response); the last it goes alone, whatever the others do.
 const MAX_ROUNDS: usize = 5;
 
 /// Does what `decision` needs for `request` and makes the answer. `body` is the request's, for a pass.
@@ -96,7 +96,8 @@ impl<'e> Round<'e> {
     }
 
     async fn answer(mut self) -> Answer<'static> {
-        for _ in 0..MAX_ROUNDS {
+        for round in 1..=MAX_ROUNDS {
+            self.alone |= round == MAX_ROUNDS;
             let step = match self.join(false) {
                 Join::Found(looked) => self.found(looked),
                 Join::Lead(fill, Some(follower), permit) => {

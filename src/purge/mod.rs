@@ -97,7 +97,7 @@ impl Purges {
         self.table.read().len()
     }
 
-    /// Forgets purges up to and including `epoch`; nothing that is older and unchecked may be left.
+    /// Forgets purges up to and including `epoch`. What began earlier and has not been checked since counts as purged.
     pub fn forget_through(&self, epoch: Epoch) {
         self.table.write().forget_through(epoch);
     }

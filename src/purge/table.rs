@@ -33,6 +33,8 @@ impl Marks {
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
+    /// Purges up to this one are forgotten: what began before it, and has not been checked since, counts as purged.
+    forgotten: Epoch,
     all: Marks,
     any_tag: Marks,
     urls: HashMap<u128, Marks>,
@@ -64,6 +66,9 @@ impl Table {
     }
 
     pub(super) fn verdict(&self, names: &Names<'_>, since: Epoch) -> Verdict {
+        if since < self.forgotten {
+            return Verdict::Hard;
+        }
         let mut marks = self.all;
         marks.merge(self.urls.get(&names.url));
         marks.merge(self.sites.get(names.site));
@@ -91,6 +96,7 @@ impl Table {
     }
 
     pub(super) fn forget_through(&mut self, epoch: Epoch) {
+        self.forgotten = self.forgotten.max(epoch);
         self.urls.retain(|_, marks| marks.newest() > epoch);
         self.tags.retain(|_, marks| marks.newest() > epoch);
         self.sites.retain(|_, marks| marks.newest() > epoch);
@@ -164,14 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forgotten_names_nothing() {
+    fn what_is_forgotten_is_held_against_all_that_began_before() {
         let purges = Purges::default();
-        purges.purge(&Selector::Prefix("a".into()), Mode::Hard);
-        let kept = purges.purge(&Selector::Prefix("a.example".into()), Mode::Hard);
-        purges.forget_through(kept - 1);
+        let forgotten = purges.purge(&Selector::Prefix("b".into()), Mode::Hard);
+        purges.purge(&Selector::Prefix("a.example".into()), Mode::Soft);
+        purges.forget_through(forgotten);
         assert_eq!(purges.remembered(), 1);
-        assert_eq!(purges.verdict(&NAMES, 0), Verdict::Hard);
-        purges.forget_through(kept);
-        assert_eq!(purges.verdict(&NAMES, 0), Verdict::Untouched);
+        assert_eq!(purges.verdict(&NAMES, forgotten - 1), Verdict::Hard);
+        assert_eq!(purges.verdict(&NAMES, forgotten), Verdict::Soft);
     }
 }

@@ -84,6 +84,8 @@ pub enum Phase {
 
 struct State {
     phase: Phase,
+    /// The head for the leader, if it differs from that for all.
+    own_head: Option<Arc<Head>>,
     buffer: Buffer,
     end: Option<Result<(), FetchError>>,
     readers: Slab<Reader>,
@@ -110,6 +112,7 @@ impl Fill {
             terms,
             state: Mutex::new(State {
                 phase: Phase::Requested,
+                own_head: None,
                 buffer: Buffer::new(true, gauge),
                 end: None,
                 readers: Slab::new(),
@@ -159,6 +162,11 @@ impl Fill {
     }
 
     // What the filler does.
+
+    /// Before the head is made known: the leader's own, if it differs.
+    fn set_own_head(&self, own: Option<Head>) {
+        self.state.lock().own_head = own.map(Arc::new);
+    }
 
     /// Makes the head known. Returns whether the fill is to go on.
     fn publish(&self, phase: Phase, kept: bool) -> bool {
@@ -354,7 +362,10 @@ impl Follower {
                 set_waker(&mut state.readers[self.slot].waker, cx);
                 return Poll::Pending;
             }
-            Phase::Filling(head) => Outcome::Filling(Arc::clone(head)),
+            Phase::Filling(head) => {
+                let own = state.own_head.as_ref().filter(|_| self.leader);
+                Outcome::Filling(Arc::clone(own.unwrap_or(head)))
+            }
             Phase::Passing(head, reason) if self.leader => Outcome::Passing(Arc::clone(head), *reason),
             Phase::Passing(head, _) => Outcome::Released(head.status),
             Phase::Validated(version) => Outcome::Validated(Arc::clone(version)),

@@ -8,7 +8,7 @@ use std::task::Poll;
 use http::StatusCode;
 
 use super::{Fill, Phase};
-use crate::cache::intake::{Arrived, tags, take_in, with_length};
+use crate::cache::intake::{Arrived, Taken, tags, take_in, with_length};
 use crate::cache::object::{Body, Head, Version, wire_head};
 use crate::cache::{Cache, Permit, Remembered};
 use crate::clock::{Clock, Now};
@@ -135,8 +135,10 @@ impl Task<'_> {
             received: self.clock.now(),
         };
         let generation = self.cache.next_generation();
-        let (head, verdict) = take_in(self.cache.secret(), self.fill, generation, &self.asked, self.fields, arrived);
+        let Taken { head, own, verdict } =
+            take_in(self.cache.secret(), self.fill, generation, &self.asked, self.fields, arrived);
         let head = Arc::new(head);
+        self.fill.set_own_head(own);
         let (phase, reservation) = match verdict {
             Ok(_) => {
                 self.cache.announce(self.fill, &head, self.fields);

@@ -97,15 +97,18 @@ struct Execute {
 impl<S: Transport> Connection<'_, S> {
     /// One request and its answer.
     async fn exchange(&mut self) -> After {
-        let mut scanned = 0;
+        // An unfinished head is looked at again only when it has doubled, however slowly it trickles in; often enough to
+        // refuse early what can never become one.
+        let (mut scanned, mut look_at) = (0, 1);
         let step = loop {
-            if find_head_end(&self.buffers.input, scanned).is_some() || self.buffers.input.len() >= MAX_HEAD {
+            let come = self.buffers.input.len();
+            if come >= look_at || find_head_end(&self.buffers.input, scanned).is_some() {
                 match self.step() {
-                    Step::NeedMore => {}
+                    Step::NeedMore => look_at = (2 * come).min(MAX_HEAD).max(come + 1),
                     step => break step,
                 }
             }
-            scanned = self.buffers.input.len();
+            scanned = come;
             if let Err(after) = self.receive().await {
                 return after;
             }
@@ -132,9 +135,10 @@ impl<S: Transport> Connection<'_, S> {
                 return Err(After::Close);
             }
             self.buffers = Buffers::take();
-            self.deadline.set(self.edge.config.client.head_timeout);
+            self.deadline.clear();
+        } else {
+            self.deadline.set_if_unset(self.edge.config.client.head_timeout);
         }
-        self.deadline.set_if_unset(self.edge.config.client.head_timeout);
         match poll_fn(|cx| self.poll_receive(cx)).await {
             Received::Some => Ok(()),
             Received::End => Err(After::Close),
@@ -148,6 +152,7 @@ impl<S: Transport> Connection<'_, S> {
             Poll::Ready(Ok(_)) => Poll::Ready(Received::Some),
             Poll::Pending if self.buffers.input.is_empty() => {
                 // Readable was said, but nothing came: idle again.
+                self.deadline.set_if_unset(self.edge.config.client.idle_timeout);
                 self.deadline.poll_passed(cx).map(|()| Received::End)
             }
             Poll::Pending => self.deadline.poll_passed(cx).map(|()| Received::TooLate),
