@@ -57,7 +57,7 @@ pub fn take_in(
     request: &OwnedFields,
     mut arrived: Arrived,
 ) -> Taken {
-    let content_length = arrived.content_length.or_else(|| of_head_response(asked, &arrived.fields));
+    let content_length = length_to_state(asked, &arrived);
     complete_fields(&mut arrived.fields, arrived.received);
     let verdict = storable(asked, arrived.status, &arrived.fields);
     let directives = match &verdict {
@@ -115,10 +115,15 @@ fn strip_for_sharing(fields: &mut HeaderMap, directives: &ResponseDirectives) ->
     all
 }
 
-/// RFC 9110 9.3.2: the answer to a `HEAD` may say how long the answer to a `GET` would be.
-fn of_head_response(asked: &Asked, fields: &HeaderMap) -> Option<u64> {
-    let value = fields.get(CONTENT_LENGTH).filter(|_| asked.head_only)?;
-    value.to_str().ok()?.parse().ok()
+/// The `Content-Length` that the head is to have.
+fn length_to_state(asked: &Asked, arrived: &Arrived) -> Option<u64> {
+    match arrived.status {
+        // RFC 9110 8.6: neither has a body, and what a 304 says of the length is of another response.
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => None,
+        // RFC 9110 9.3.2: the answer to a HEAD may say how long the answer to a GET would be.
+        _ if asked.head_only => arrived.fields.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok(),
+        _ => arrived.content_length,
+    }
 }
 
 /// RFC 9110 6.6.1: a recipient with a clock adds the `Date` that is missing. RFC 9110 7.6.3: a proxy says it was on the way.
