@@ -55,7 +55,7 @@ pub fn freshness(
     };
     Freshness {
         response_time: response_time.monotonic,
-        initial_age: initial_age(fields, date, request_time, response_time),
+        initial_age: initial_age(fields, directives, date, request_time, response_time),
         lifetime: explicit.or(guessed).unwrap_or_default(),
         stale_while_revalidate: directives.stale_while_revalidate.map(Duration::from_secs),
         stale_if_error: directives.stale_if_error.map(Duration::from_secs),
@@ -103,18 +103,32 @@ fn heuristic_lifetime(fields: &HeaderMap, date: SystemTime) -> Option<Duration> 
 /// RFC 9111 4.2.3: `corrected_initial_age`.
 fn initial_age(
     fields: &HeaderMap,
+    directives: &ResponseDirectives,
     date: SystemTime,
     request_time: Now,
     response_time: Now,
 ) -> Duration {
-    // Whole seconds, since Date has no finer ones; a Date that is ahead of us counts as now.
-    let apparent_age = response_time.wall.duration_since(date).unwrap_or_default();
-    let apparent_age = Duration::from_secs(apparent_age.as_secs());
     let response_delay = response_time
         .monotonic
         .saturating_sub(request_time.monotonic);
     let corrected_age_value = age_value(fields).saturating_add(response_delay);
+    // With a relative lifetime and no HTTP/1.0 on the way the section lets a cache trust Age alone. It does: else an origin
+    // whose clock is behind would make all it sends stale on arrival. Expires and guesses are themselves relative to Date.
+    let relative = directives.s_maxage.or(directives.max_age).is_some();
+    if relative && !http10_on_the_way(fields) {
+        return corrected_age_value;
+    }
+    // Whole seconds, since Date has no finer ones; a Date that is ahead of us counts as now.
+    let apparent_age = response_time.wall.duration_since(date).unwrap_or_default();
+    let apparent_age = Duration::from_secs(apparent_age.as_secs());
     apparent_age.max(corrected_age_value)
+}
+
+/// Whether a recipient that may not know Age has forwarded the response (RFC 9110 7.6.3).
+fn http10_on_the_way(fields: &HeaderMap) -> bool {
+    let hops = fields.get_all(header::VIA).iter();
+    hops.flat_map(|line| list::members(line.as_bytes()))
+        .any(|hop| hop.starts_with(b"1.0") || hop.to_ascii_lowercase().starts_with(b"http/1.0"))
 }
 
 /// RFC 9111 5.1: the first member of Age counts; if it is no delta-seconds, there is no Age.
