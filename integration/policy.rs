@@ -78,14 +78,7 @@ fn names(name: &str, fields: &[HeaderName]) -> Option<String> {
 
 #[test]
 fn storable() {
-    let known = [
-        "status",
-        "head",
-        "authorization",
-        "cookie",
-        "no-store",
-        "range",
-    ];
+    let known = ["status", "head", "authorization", "cookie", "no-store", "range"];
     run("storable", &known, |case| {
         let asked = Asked {
             head_only: case.has("head"),
@@ -131,8 +124,7 @@ fn freshness() {
         let fresh = known.is_fresh(now);
         let ttl = format!("ttl={}", known.ttl(now));
         words([
-            seconds("lifetime", Some(known.lifetime.as_secs()))
-                .filter(|_| case.expects("lifetime")),
+            seconds("lifetime", Some(known.lifetime.as_secs())).filter(|_| case.expects("lifetime")),
             seconds("age", Some(known.age(now).as_secs())).filter(|_| case.expects("age")),
             Some(ttl).filter(|_| case.expects("ttl")),
             flag("fresh", fresh),
@@ -140,10 +132,7 @@ fn freshness() {
             flag("guessed", known.heuristic),
             flag("never-stale", known.never_stale),
             flag("validate", known.revalidate_always),
-            seconds(
-                "swr",
-                known.stale_while_revalidate.map(|time| time.as_secs()),
-            ),
+            seconds("swr", known.stale_while_revalidate.map(|time| time.as_secs())),
             seconds("sie", known.stale_if_error.map(|time| time.as_secs())),
         ])
     });
@@ -203,8 +192,7 @@ fn token(how: Reuse) -> &'static str {
 fn precondition() {
     run("precondition", &["unsafe"], |case| {
         let stored = validators(&case.response);
-        let outcome =
-            case.with_request(|fields| policy::precondition(fields, !case.has("unsafe"), &stored));
+        let outcome = case.with_request(|fields| policy::precondition(fields, !case.has("unsafe"), &stored));
         match outcome {
             Precondition::Proceed => "proceed".to_owned(),
             Precondition::NotModified => "304".to_owned(),
@@ -222,9 +210,7 @@ fn range() {
             Ranges::Whole => "whole".to_owned(),
             Ranges::Unsatisfiable => "416".to_owned(),
             Ranges::Parts(parts) => {
-                let parts = parts
-                    .iter()
-                    .map(|part| format!("{}-{}", part.start, part.end - 1));
+                let parts = parts.iter().map(|part| format!("{}-{}", part.start, part.end - 1));
                 parts.collect::<Vec<_>>().join(" ")
             }
         }
@@ -238,9 +224,7 @@ fn vary() {
         Vary::Star => "star".to_owned(),
         Vary::Fields(spec) => {
             let mut stream = Vec::new();
-            case.with_request(|fields| {
-                spec.each_value(fields, &mut |bytes| stream.extend_from_slice(bytes))
-            });
+            case.with_request(|fields| spec.each_value(fields, &mut |bytes| stream.extend_from_slice(bytes)));
             selected(spec.names(), &stream)
         }
     });

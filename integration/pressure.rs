@@ -32,12 +32,22 @@ fn main() {
     let (half, whole, wrong) = distinct_objects(&edge, total);
     check(&mut failures, "wrong bodies", wrong, 0);
     check(&mut failures, "peak, bytes", whole.max(half), BOUND);
-    check(&mut failures, "growth of the peak in the second half, bytes", whole.saturating_sub(half), 8 * MIB);
+    check(
+        &mut failures,
+        "growth of the peak in the second half, bytes",
+        whole.saturating_sub(half),
+        8 * MIB,
+    );
 
     println!("{SLOW_READERS} slow readers of {} MiB, uncacheable", SLOW_BODY / MIB);
     let (half, whole) = slow_readers(&edge);
     check(&mut failures, "peak, bytes", whole.max(half), BOUND);
-    check(&mut failures, "growth of the peak in the second half, bytes", whole.saturating_sub(half), 8 * MIB);
+    check(
+        &mut failures,
+        "growth of the peak in the second half, bytes",
+        whole.saturating_sub(half),
+        8 * MIB,
+    );
     if !failures.is_empty() {
         eprintln!("failed: {}", failures.join("; "));
         std::process::exit(1);
@@ -96,18 +106,30 @@ fn slow_readers(edge: &Arc<Edge>) -> (u64, u64) {
     let mut readers: Vec<Client> = (0..SLOW_READERS).map(|_| edge.connect()).collect();
     for (at, reader) in readers.iter_mut().enumerate() {
         let request = format!("GET /u/{at}/{SLOW_BODY} HTTP/1.1\r\nHost: a.example\r\n\r\n");
-        reader.stream.get_mut().write_all(request.as_bytes()).expect("the edge takes requests");
+        reader
+            .stream
+            .get_mut()
+            .write_all(request.as_bytes())
+            .expect("the edge takes requests");
     }
     let (mut first, mut second) = (0, 0);
     let mut piece = vec![0; 16 * 1024];
     for tick in 0..100 {
         for reader in &mut readers {
-            reader.stream.get_mut().read_exact(&mut piece).expect("the edge goes on sending");
+            reader
+                .stream
+                .get_mut()
+                .read_exact(&mut piece)
+                .expect("the edge goes on sending");
         }
         let peak = if tick < 50 { &mut first } else { &mut second };
         *peak = edge.resident().max(*peak);
         if tick % 20 == 19 {
-            println!("  {:>5} KiB read by each, {:>4} MiB resident", (tick + 1) * 16, edge.resident() / MIB);
+            println!(
+                "  {:>5} KiB read by each, {:>4} MiB resident",
+                (tick + 1) * 16,
+                edge.resident() / MIB
+            );
         }
         thread::park_timeout(Duration::from_millis(200));
     }
@@ -131,14 +153,18 @@ impl Edge {
             .unwrap_or_else(|error| panic!("cannot start {program}: {error}; build it with cargo build --release"));
         let mut line = String::new();
         let stdout = process.stdout.take().expect("stdout is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("the edge says where it listens");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the edge says where it listens");
         let address = line.trim().rsplit_once("http://").expect("an address").1.to_owned();
         Arc::new(Edge { process, address })
     }
 
     fn connect(&self) -> Client {
         let stream = TcpStream::connect(&self.address).expect("the edge takes connections");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout can be set");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .expect("a timeout can be set");
         Client {
             stream: BufReader::with_capacity(4096, stream),
         }
@@ -167,7 +193,10 @@ impl Client {
     /// Bytes of the body, `0` if one of them is wrong.
     fn get(&mut self, path: &str, id: u64, buffer: &mut [u8]) -> u64 {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n");
-        self.stream.get_mut().write_all(request.as_bytes()).expect("the edge takes requests");
+        self.stream
+            .get_mut()
+            .write_all(request.as_bytes())
+            .expect("the edge takes requests");
         let length = read_head(&mut self.stream);
         let mut left = length;
         let mut right = true;
@@ -206,7 +235,10 @@ fn serve_origin() -> String {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            thread::Builder::new().stack_size(256 * 1024).spawn(move || answer(stream)).expect("a thread");
+            thread::Builder::new()
+                .stack_size(256 * 1024)
+                .spawn(move || answer(stream))
+                .expect("a thread");
         }
     });
     url

@@ -120,10 +120,7 @@ impl Random {
 fn head(lines: &[(&'static str, Vec<u8>)]) -> HeaderMap {
     let mut fields = HeaderMap::new();
     for (name, value) in lines {
-        fields.append(
-            HeaderName::from_static(name),
-            HeaderValue::from_bytes(value).unwrap(),
-        );
+        fields.append(HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap());
     }
     fields
 }
@@ -157,9 +154,7 @@ fn respond(random: &mut Random, request: &RequestFields, stored: &HeaderMap) {
     if let Ranges::Parts(parts) = select(request, &stored, length) {
         assert!((1..=16).contains(&parts.len()), "{parts:?}");
         assert!(
-            parts
-                .iter()
-                .all(|part| part.start < part.end && part.end <= length),
+            parts.iter().all(|part| part.start < part.end && part.end <= length),
             "{parts:?}"
         );
         let total: u128 = parts.iter().map(|part| u128::from(part.length())).sum();
@@ -173,14 +168,7 @@ fn store(random: &mut Random, request: &RequestFields, stored: &HeaderMap) {
     let moment = |monotonic| Now { monotonic, wall };
     let directives = policy::response_directives(stored);
     let (sent, came, now) = (random.time(), random.time(), random.time());
-    let known = policy::freshness(
-        status,
-        stored,
-        &directives,
-        moment(sent),
-        moment(came),
-        true,
-    );
+    let known = policy::freshness(status, stored, &directives, moment(sent), moment(came), true);
     assert_eq!(known.is_fresh(now), known.ttl(now) > 0, "{known:?}");
     let terms = Terms {
         client_may_revalidate: random.below(2) == 0,

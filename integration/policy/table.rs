@@ -37,10 +37,7 @@ impl Case {
 
     fn value(&self, name: &str) -> Option<&str> {
         let values = self.words.iter().filter_map(|word| word.split_once('='));
-        values
-            .filter(|(word, _)| *word == name)
-            .map(|(_, value)| value)
-            .next()
+        values.filter(|(word, _)| *word == name).map(|(_, value)| value).next()
     }
 
     /// The whole number that `name` is given.
@@ -56,19 +53,13 @@ impl Case {
 
     /// Whether the expected text gives `name` a value.
     pub fn expects(&self, name: &str) -> bool {
-        let mut words = self
-            .expected
-            .split(' ')
-            .filter_map(|word| word.split_once('='));
+        let mut words = self.expected.split(' ').filter_map(|word| word.split_once('='));
         words.any(|(word, _)| word == name)
     }
 
     /// Lends the request's fields.
     pub fn with_request<T>(&self, then: impl FnOnce(&RequestFields) -> T) -> T {
-        let lines = self
-            .request
-            .iter()
-            .map(|(name, value)| Field { name, value });
+        let lines = self.request.iter().map(|(name, value)| Field { name, value });
         let lines: Vec<Field> = lines.collect();
         then(&RequestFields::new(&lines))
     }
@@ -138,8 +129,7 @@ fn append(fields: &mut HeaderMap, line: &str) -> Result<(), String> {
 pub fn run(table: &str, known: &[&str], outcome: impl Fn(&Case) -> String) {
     let file = format!("integration/policy/{table}.txt");
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(&file);
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let (mut cases, mut failures, mut seen) = (0, String::new(), HashSet::new());
     for (at, line) in text.lines().enumerate() {
         if line.trim().is_empty() || line.starts_with('#') {

@@ -9,8 +9,8 @@ use super::fill::Fill;
 use super::key::Secret;
 use super::object::{Head, Selected, wire_head};
 use crate::clock::Now;
-use crate::policy::fields::OwnedFields;
 use crate::policy::cache_control::ResponseDirectives;
+use crate::policy::fields::OwnedFields;
 use crate::policy::freshness::freshness;
 use crate::policy::storable::{Asked, StorableResponse, Unstorable, storable};
 use crate::policy::validator::validators;
@@ -77,7 +77,10 @@ pub fn take_in(
         arrived.received,
         heuristics,
     );
-    let unshared = verdict.is_ok().then(|| strip_for_sharing(&mut arrived.fields, &directives)).flatten();
+    let unshared = verdict
+        .is_ok()
+        .then(|| strip_for_sharing(&mut arrived.fields, &directives))
+        .flatten();
     let (wire, fields) = wire_head(arrived.status, &arrived.fields, content_length);
     let head = Head {
         key: Arc::clone(&fill.key),
@@ -142,7 +145,12 @@ fn complete_fields(fields: &mut HeaderMap, received: Now) {
 pub fn tags(secret: &Secret, fields: &HeaderMap) -> Box<[u128]> {
     let mut tags: Vec<u128> = TAG_FIELDS
         .iter()
-        .flat_map(|(name, separator)| fields.get_all(*name).iter().map(move |value| (value.as_bytes(), *separator)))
+        .flat_map(|(name, separator)| {
+            fields
+                .get_all(*name)
+                .iter()
+                .map(move |value| (value.as_bytes(), *separator))
+        })
         .flat_map(|(value, separator)| value.split(move |byte| *byte == separator))
         .map(<[u8]>::trim_ascii)
         .filter(|tag| !tag.is_empty())

@@ -122,7 +122,8 @@ impl Secret {
 
     /// The key of `parts`, to be stored.
     pub fn stored_key(&self, parts: &KeyParts<'_>) -> Key {
-        let mut text = String::with_capacity(parts.host.len() + parts.path.len() + parts.query.map_or(0, |q| q.len() + 1));
+        let mut text =
+            String::with_capacity(parts.host.len() + parts.path.len() + parts.query.map_or(0, |q| q.len() + 1));
         text.push_str(parts.host);
         text.push_str(parts.path);
         let query_at = parts.query.map(|query| {

@@ -31,7 +31,13 @@ impl Cache {
         }
     }
 
-    fn lookup_variant(&self, hash: u128, index: &VaryIndex, parts: &KeyParts<'_>, fields: &RequestFields<'_>) -> Looked {
+    fn lookup_variant(
+        &self,
+        hash: u128,
+        index: &VaryIndex,
+        parts: &KeyParts<'_>,
+        fields: &RequestFields<'_>,
+    ) -> Looked {
         let mut best: Option<Looked> = None;
         for spec in &index.specs {
             let id = self.secret.variant(hash, spec, fields);
@@ -40,7 +46,10 @@ impl Cache {
                 _ => Looked::nothing(id, Fwd::VaryMiss),
             };
             // RFC 9111 4.1: of several that match, the most recent.
-            if best.as_ref().is_none_or(|best| looked.response_time() > best.response_time()) {
+            if best
+                .as_ref()
+                .is_none_or(|best| looked.response_time() > best.response_time())
+            {
                 best = Some(looked);
             }
         }
@@ -79,6 +88,8 @@ impl Looked {
     }
 
     fn response_time(&self) -> Option<std::time::Duration> {
-        self.version.as_ref().map(|version| version.head.freshness.response_time)
+        self.version
+            .as_ref()
+            .map(|version| version.head.freshness.response_time)
     }
 }

@@ -231,7 +231,12 @@ impl Cache {
             Some(Entry::Version(version)) => version.last_used() + 1,
             _ => 0,
         };
-        let least = index.variants.iter().copied().filter(|id| *id != newest).min_by_key(last_used);
+        let least = index
+            .variants
+            .iter()
+            .copied()
+            .filter(|id| *id != newest)
+            .min_by_key(last_used);
         index.variants.retain(|id| Some(*id) != least);
         (index, least)
     }

@@ -191,7 +191,12 @@ pub fn wire_head(
     fields: &HeaderMap,
     content_length: Option<u64>,
 ) -> (Bytes, Box<[(HeaderName, HeaderValue)]>) {
-    let mut out = BytesMut::with_capacity(64 + fields.iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum::<usize>());
+    let mut out = BytesMut::with_capacity(
+        64 + fields
+            .iter()
+            .map(|(n, v)| n.as_str().len() + v.len() + 4)
+            .sum::<usize>(),
+    );
     out.put_slice(b"HTTP/1.1 ");
     out.put_slice(status.as_str().as_bytes());
     out.put_u8(b' ');
@@ -210,7 +215,9 @@ pub fn wire_head(
     let wire = out.freeze();
     let fields = spans
         .into_iter()
-        .filter_map(|(name, at, length)| Some((name, HeaderValue::from_maybe_shared(wire.slice(at..at + length)).ok()?)))
+        .filter_map(|(name, at, length)| {
+            Some((name, HeaderValue::from_maybe_shared(wire.slice(at..at + length)).ok()?))
+        })
         .collect();
     (wire, fields)
 }
@@ -229,7 +236,13 @@ impl VaryIndex {
     pub fn with(&self, spec: VarySpec, id: u128) -> Self {
         let mut specs: SmallVec<[VarySpec; 1]> = SmallVec::new();
         specs.push(spec);
-        specs.extend(self.specs.iter().filter(|known| **known != specs[0]).cloned().collect::<Vec<_>>());
+        specs.extend(
+            self.specs
+                .iter()
+                .filter(|known| **known != specs[0])
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
         specs.truncate(MAX_SPECS);
         let mut variants = self.variants.clone();
         if !variants.contains(&id) {
@@ -258,7 +271,10 @@ impl Weigh for Entry {
                     Body::Whole(bytes) => bytes.len() as u64 + 80,
                     Body::Chunked { .. } | Body::Filling(_) => 0,
                 };
-                let vary = head.vary.as_ref().map_or(0, |selected| selected.values.len() as u64 + 128);
+                let vary = head
+                    .vary
+                    .as_ref()
+                    .map_or(0, |selected| selected.values.len() as u64 + 128);
                 let fields = head.fields.len() * size_of::<(HeaderName, HeaderValue)>();
                 HEAD + body + vary + head.key.weight() + (fields + head.wire.len() + head.tags.len() * 16) as u64
             }

@@ -16,7 +16,11 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = read(&args.file)?;
     let sites = config.sites.iter().count();
-    println!("{}: valid; {sites} sites, {} origins", args.file.display(), config.origins.len());
+    println!(
+        "{}: valid; {sites} sites, {} origins",
+        args.file.display(),
+        config.origins.len()
+    );
     Ok(())
 }
 

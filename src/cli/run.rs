@@ -16,7 +16,12 @@ use crate::pipeline::Edge;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The configuration file.
-    #[arg(long, value_name = "FILE", conflicts_with = "origin", required_unless_present = "origin")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "origin",
+        required_unless_present = "origin"
+    )]
     config: Option<PathBuf>,
     /// Without a file: the origin of every request, such as http://127.0.0.1:3000.
     #[arg(long, value_name = "URL")]
@@ -85,7 +90,10 @@ pub(super) fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Server, Fai
 pub(super) fn wait_for_signal() -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let failed = |error: std::io::Error| format!("cannot wait for signals: {error}");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed)?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;

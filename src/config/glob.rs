@@ -9,7 +9,9 @@ pub struct Glob {
 impl Glob {
     /// The pattern of this text.
     pub fn new(pattern: &str) -> Self {
-        Glob { pattern: pattern.into() }
+        Glob {
+            pattern: pattern.into(),
+        }
     }
 
     /// The pattern's text.

@@ -35,7 +35,11 @@ impl SiteTable {
 
     /// The site of a normalised host without port. Does not allocate.
     pub fn site(&self, host: &str) -> Option<&Site> {
-        let place = self.exact.get(host).or_else(|| self.by_suffix(host)).or(self.any.as_ref())?;
+        let place = self
+            .exact
+            .get(host)
+            .or_else(|| self.by_suffix(host))
+            .or(self.any.as_ref())?;
         self.sites.get(*place)
     }
 

@@ -26,12 +26,20 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 
 /// Parses a duration such as `500ms`, `10s`, `5m`, `2h` or `7d`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    const UNITS: [(&str, u64); 5] = [
+        ("ms", 1),
+        ("s", 1_000),
+        ("m", 60_000),
+        ("h", 3_600_000),
+        ("d", 86_400_000),
+    ];
     UNITS
         .iter()
         .find_map(|(name, unit)| whole(text.strip_suffix(name)?)?.checked_mul(*unit))
         .map(Duration::from_millis)
-        .ok_or_else(|| format!("`{text}` is not a duration; write a whole number and a unit, such as \"10s\" (ms, s, m, h, d)"))
+        .ok_or_else(|| {
+            format!("`{text}` is not a duration; write a whole number and a unit, such as \"10s\" (ms, s, m, h, d)")
+        })
 }
 
 fn whole(text: &str) -> Option<u64> {

@@ -11,7 +11,8 @@ use crate::cache::SchemeClass;
 use crate::pipeline::Edge;
 
 /// What a client gets when there are too many connections.
-const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\
 proxy-status: verge; details=\"too-many-connections\"\r\n\r\n";
 
 /// The pause after a failed accept: mostly the process is out of file descriptors, and only time frees some.

@@ -29,8 +29,14 @@ impl Deadline {
 
     /// Moves it by `by`, if it is set, but to no later than `most` from now.
     pub fn extend(&mut self, by: Duration, most: Duration) {
-        let latest = Instant::now().checked_add(most);
-        self.at = self.at.and_then(|at| at.checked_add(by)).min(latest);
+        if let Some(at) = self.at {
+            self.at = at.checked_add(by).min(Instant::now().checked_add(most));
+        }
+    }
+
+    /// Whether it is set.
+    pub fn is_set(&self) -> bool {
+        self.at.is_some()
     }
 
     /// Unsets it.

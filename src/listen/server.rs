@@ -35,7 +35,10 @@ impl Bound {
             let mut actual = *address;
             for sockets in &mut bound.sockets {
                 let socket = bind(actual).map_err(|error| {
-                    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}; is another server there?"))
+                    io::Error::new(
+                        error.kind(),
+                        format!("cannot listen on {address}: {error}; is another server there?"),
+                    )
                 })?;
                 actual = socket.local_addr()?;
                 sockets.push(socket);
@@ -96,7 +99,11 @@ impl Server {
                 });
                 runtime.shutdown_background();
             };
-            threads.push(std::thread::Builder::new().name(format!("verge-{index}")).spawn(serve)?);
+            threads.push(
+                std::thread::Builder::new()
+                    .name(format!("verge-{index}"))
+                    .spawn(serve)?,
+            );
         }
         Ok(Server {
             addresses: bound.addresses,

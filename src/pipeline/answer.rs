@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    AGE, ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER,
+    AGE, ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    RETRY_AFTER,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
@@ -42,11 +43,11 @@ pub enum AnswerHead {
     /// All of a stored head; over HTTP/1.1 its [`Head::wire`] is sent as it stands.
     Stored(Arc<Head>),
     /// Those of a stored head that fit a part of its body or none of it, and these.
-    Part(Arc<Head>, SmallVec<[(HeaderName, HeaderValue); 2]>),
+    Part(Arc<Head>, Vec<(HeaderName, HeaderValue)>),
     /// What an origin sent.
     Passed(Box<HeaderMap>),
     /// The edge's own: a `Proxy-Status` error and its detail, if it is one, and these.
-    Own(&'static str, Option<&'static str>, SmallVec<[(HeaderName, HeaderValue); 2]>),
+    Own(&'static str, Option<&'static str>, Vec<(HeaderName, HeaderValue)>),
 }
 
 /// How an answer's body is delimited.
@@ -83,20 +84,28 @@ impl<'a> Answer<'a> {
         age: Option<u64>,
         follow: impl FnOnce(SmallVec<[Segment; 1]>) -> Following,
     ) -> Answer<'static> {
-        let mut answer = shaped(head, shape, |segments| AnswerBody::Follow(Box::new(follow(segments))), status);
+        let mut answer = shaped(
+            head,
+            shape,
+            |segments| AnswerBody::Follow(Box::new(follow(segments))),
+            status,
+        );
         answer.age = age;
         answer
     }
 
     /// An answer of the edge itself.
     pub fn refused(refused: Refused) -> Answer<'static> {
-        let mut fields = SmallVec::new();
+        let mut fields = Vec::new();
         match refused.status {
             // RFC 9110 15.6.4
             StatusCode::SERVICE_UNAVAILABLE => fields.push((RETRY_AFTER, HeaderValue::from_static("1"))),
             // RFC 9110 15.5.6
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NO_CONTENT => {
-                fields.push((ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE")));
+                fields.push((
+                    ALLOW,
+                    HeaderValue::from_static("GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"),
+                ));
             }
             _ => {}
         }
@@ -105,16 +114,20 @@ impl<'a> Answer<'a> {
 
     /// What a client gets in place of a response that the origin did not give.
     pub fn failed(error: FetchError) -> Answer<'static> {
-        own(error.status(), error.proxy_error(), None, SmallVec::new())
+        own(error.status(), error.proxy_error(), None, Vec::new())
     }
 
     /// Gives every field of the head, but for those of the connection and of framing other than `Content-Length`.
     pub fn each_field(&self, mut give: impl FnMut(&str, &[u8])) {
         match &self.head {
-            AnswerHead::Stored(head) => head.fields.iter().for_each(|(name, value)| give(name.as_str(), value.as_bytes())),
+            AnswerHead::Stored(head) => head
+                .fields
+                .iter()
+                .for_each(|(name, value)| give(name.as_str(), value.as_bytes())),
             AnswerHead::Part(head, more) => {
                 let kept = head.fields.iter().filter(|(name, _)| self.keeps(name));
-                kept.chain(more).for_each(|(name, value)| give(name.as_str(), value.as_bytes()));
+                kept.chain(more)
+                    .for_each(|(name, value)| give(name.as_str(), value.as_bytes()));
             }
             AnswerHead::Passed(fields) => {
                 // The answer to a `HEAD` says how long that to a `GET` would be (RFC 9110 9.3.2).
@@ -123,7 +136,8 @@ impl<'a> Answer<'a> {
                 kept.for_each(|(name, value)| give(name.as_str(), value.as_bytes()));
             }
             AnswerHead::Own(error, detail, more) => {
-                more.iter().for_each(|(name, value)| give(name.as_str(), value.as_bytes()));
+                more.iter()
+                    .for_each(|(name, value)| give(name.as_str(), value.as_bytes()));
                 give("content-type", b"text/plain; charset=utf-8");
                 let mut status = b"verge".to_vec();
                 if !error.is_empty() {
@@ -165,13 +179,20 @@ impl<'a> Answer<'a> {
     fn keeps(&self, name: &HeaderName) -> bool {
         match self.status {
             StatusCode::PARTIAL_CONTENT => {
-                let AnswerHead::Part(_, more) = &self.head else { return true };
+                let AnswerHead::Part(_, more) = &self.head else {
+                    return true;
+                };
                 *name != CONTENT_LENGTH && !more.iter().any(|(own, _)| own == name)
             }
             // RFC 9110 15.4.5: representation metadata is left out.
-            StatusCode::NOT_MODIFIED => {
-                ![CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_DISPOSITION].contains(name)
-            }
+            StatusCode::NOT_MODIFIED => ![
+                CONTENT_LENGTH,
+                CONTENT_TYPE,
+                CONTENT_ENCODING,
+                CONTENT_LANGUAGE,
+                CONTENT_DISPOSITION,
+            ]
+            .contains(name),
             // 412 and 416 are not of the representation at all.
             _ => *name == http::header::DATE || *name == http::header::VIA,
         }
@@ -182,7 +203,7 @@ fn own(
     status: StatusCode,
     error: &'static str,
     detail: Option<&'static str>,
-    fields: SmallVec<[(HeaderName, HeaderValue); 2]>,
+    fields: Vec<(HeaderName, HeaderValue)>,
 ) -> Answer<'static> {
     let text = match status {
         StatusCode::NO_CONTENT => Bytes::new(),
@@ -218,28 +239,58 @@ fn shaped(
     cache_status: CacheStatus,
 ) -> Answer<'static> {
     let whole = head.content_length.map_or(BodyLength::Unknown, BodyLength::Known);
-    let no_fields = SmallVec::new;
+    let no_fields = Vec::new;
     let (status, head, length, body) = match shape {
-        Shape::Whole if has_no_body(head.status) => (head.status, AnswerHead::Stored(head), BodyLength::NoBody, AnswerBody::Empty),
+        Shape::Whole if has_no_body(head.status) => (
+            head.status,
+            AnswerHead::Stored(head),
+            BodyLength::NoBody,
+            AnswerBody::Empty,
+        ),
         Shape::Whole => {
             let body = read(SmallVec::from_buf([Segment::All]));
             (head.status, AnswerHead::Stored(head), whole, body)
         }
-        Shape::HeadOnly => (head.status, AnswerHead::Stored(head), BodyLength::NoBody, AnswerBody::Empty),
-        Shape::NotModified => {
-            (StatusCode::NOT_MODIFIED, AnswerHead::Part(head, no_fields()), BodyLength::NoBody, AnswerBody::Empty)
-        }
-        Shape::PreconditionFailed => {
-            (StatusCode::PRECONDITION_FAILED, AnswerHead::Part(head, no_fields()), BodyLength::Known(0), AnswerBody::Empty)
-        }
+        Shape::HeadOnly => (
+            head.status,
+            AnswerHead::Stored(head),
+            BodyLength::NoBody,
+            AnswerBody::Empty,
+        ),
+        Shape::NotModified => (
+            StatusCode::NOT_MODIFIED,
+            AnswerHead::Part(head, no_fields()),
+            BodyLength::NoBody,
+            AnswerBody::Empty,
+        ),
+        Shape::PreconditionFailed => (
+            StatusCode::PRECONDITION_FAILED,
+            AnswerHead::Part(head, no_fields()),
+            BodyLength::Known(0),
+            AnswerBody::Empty,
+        ),
         Shape::Unsatisfiable => {
             let range = format!("bytes */{}", head.content_length.unwrap_or(0));
             let fields = field(CONTENT_RANGE, range).into_iter().collect();
-            (StatusCode::RANGE_NOT_SATISFIABLE, AnswerHead::Part(head, fields), BodyLength::Known(0), AnswerBody::Empty)
+            (
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                AnswerHead::Part(head, fields),
+                BodyLength::Known(0),
+                AnswerBody::Empty,
+            )
         }
         Shape::Parts(parts) => {
-            let Partial { fields, segments, length } = partial(&head, parts);
-            (StatusCode::PARTIAL_CONTENT, AnswerHead::Part(head, fields), BodyLength::Known(length), read(segments))
+            let Partial {
+                fields,
+                segments,
+                length,
+            } = partial(&head, parts);
+            (
+                StatusCode::PARTIAL_CONTENT,
+                AnswerHead::Part(head, fields),
+                BodyLength::Known(length),
+                read(segments),
+            )
         }
     };
     Answer {
@@ -264,7 +315,7 @@ fn field(name: HeaderName, value: String) -> Option<(HeaderName, HeaderValue)> {
 
 /// A `206`: its fields, and what it is put together from.
 struct Partial {
-    fields: SmallVec<[(HeaderName, HeaderValue); 2]>,
+    fields: Vec<(HeaderName, HeaderValue)>,
     segments: SmallVec<[Segment; 1]>,
     length: u64,
 }
@@ -341,7 +392,10 @@ mod tests {
         let range = |start, end| Segment::Range(ByteRange { start, end });
         let joined = |segments: &[Segment]| cut(&pieces, segments).concat();
         assert_eq!(joined(&[range(2, 4)]), b"cd");
-        assert_eq!(joined(&[range(5, 6), Segment::Text(Bytes::from_static(b"-")), range(0, 1)]), b"f-a");
+        assert_eq!(
+            joined(&[range(5, 6), Segment::Text(Bytes::from_static(b"-")), range(0, 1)]),
+            b"f-a"
+        );
         assert_eq!(joined(&[Segment::All]), b"abcdef");
     }
 }

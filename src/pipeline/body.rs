@@ -164,7 +164,10 @@ async fn ask(rest: Rest, from: u64) -> Result<Box<dyn ReadBody>, FetchError> {
     let request = forward::rest_of(rest.request, rest.etag.clone(), from);
     let fetched = rest.fetch.fetch(request, None).await?;
     let starts = format!("bytes {from}-");
-    let begins = fetched.fields.get(CONTENT_RANGE).is_some_and(|value| value.as_bytes().starts_with(starts.as_bytes()));
+    let begins = fetched
+        .fields
+        .get(CONTENT_RANGE)
+        .is_some_and(|value| value.as_bytes().starts_with(starts.as_bytes()));
     let same = fetched.fields.get(ETAG) == Some(&rest.etag);
     match fetched.status == StatusCode::PARTIAL_CONTENT && begins && same {
         true => Ok(fetched.body),

@@ -1,6 +1,7 @@
 //! Decide: from a request and what RAM knows, what to do. Synchronous; no I/O, no clock; a hit allocates nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -11,7 +12,6 @@ use super::request::{RequestLength, RequestView};
 use super::shape::{Shape, shape};
 use crate::cache::Looked;
 use crate::cache::object::Version;
-use crate::clock::Now;
 use crate::config::Route;
 use crate::policy::cache_control::RequestDirectives;
 use crate::policy::cache_status::{CacheStatus, Fwd};
@@ -74,8 +74,8 @@ impl Refused {
     }
 }
 
-/// Decides what to do with a request on what RAM knows.
-pub fn decide(edge: &Edge, request: &RequestView<'_>, now: Now) -> Decision {
+/// Decides what to do with a request on what RAM knows; `now` is monotonic.
+pub fn decide(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Decision {
     let Some(route) = route(edge, request) else {
         return Decision::Refuse(Refused::new(StatusCode::MISDIRECTED_REQUEST, "unknown-host"));
     };
@@ -151,7 +151,7 @@ pub(super) fn judge(
     route: &Arc<Route>,
     directives: &RequestDirectives,
     looked: &Looked,
-    now: Now,
+    now: Duration,
 ) -> Judged {
     let Some(version) = &looked.version else {
         return match directives.only_if_cached {
@@ -160,7 +160,7 @@ pub(super) fn judge(
         };
     };
     let freshness = &version.head.freshness;
-    let (status, refresh) = match reuse(directives, freshness, looked.soft_purged, &route.terms, now.monotonic) {
+    let (status, refresh) = match reuse(directives, freshness, looked.soft_purged, &route.terms, now) {
         Reuse::Fresh => (None, None),
         Reuse::StaleWhileRevalidate => (Some("stale-while-revalidate"), Some(Arc::clone(route))),
         Reuse::Revalidate(why) => return Judged::Fetch(Fwd::Stale, Some(why.detail())),
@@ -168,7 +168,7 @@ pub(super) fn judge(
     };
     let hit = CacheStatus {
         hit: true,
-        ttl: Some(freshness.ttl(now.monotonic)),
+        ttl: Some(freshness.ttl(now)),
         detail: status,
         ..CacheStatus::default()
     };
@@ -188,17 +188,17 @@ pub(super) fn judge_on_error(
     route: &Route,
     looked: &Looked,
     status: CacheStatus,
-    now: Now,
+    now: Duration,
 ) -> Option<Serve> {
     let version = looked.version.as_ref()?;
     let freshness = &version.head.freshness;
     // A purge may have come since it was looked up.
     let purged = version.verdict(edge.cache.purges()) == crate::purge::Verdict::Hard;
-    if purged || !usable_on_error(freshness, looked.soft_purged, &route.terms, now.monotonic) {
+    if purged || !usable_on_error(freshness, looked.soft_purged, &route.terms, now) {
         return None;
     }
     let status = CacheStatus {
-        ttl: Some(freshness.ttl(now.monotonic)),
+        ttl: Some(freshness.ttl(now)),
         detail: Some("stale-if-error"),
         ..status
     };
@@ -211,14 +211,14 @@ pub(super) fn serve(
     request: &RequestView<'_>,
     version: &Arc<Version>,
     status: CacheStatus,
-    now: Now,
+    now: Duration,
 ) -> Option<Serve> {
     let shape = shape(request, &version.head, true);
     let body = match shape {
         Shape::Whole | Shape::Parts(_) => edge.cache.whole_body(version)?,
         _ => SmallVec::new(),
     };
-    version.touch(now.monotonic.as_secs());
+    version.touch(now.as_secs());
     Some(Serve {
         version: Arc::clone(version),
         body,

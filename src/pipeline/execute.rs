@@ -34,7 +34,7 @@ pub async fn execute<'a>(
     body: Option<&'a mut (dyn RequestBody + 'a)>,
 ) -> Answer<'a> {
     match decision {
-        Decision::Serve(serve) => Answer::stored(serve, edge.clock.now().monotonic),
+        Decision::Serve(serve) => Answer::stored(serve, edge.clock.monotonic()),
         Decision::Refuse(refused) => Answer::refused(refused),
         Decision::Pass(_, fwd) => pass(edge, &request, fwd, body).await,
         Decision::Fetch(_, fetch) => Round::new(edge, request, fetch).answer().await,
@@ -111,7 +111,9 @@ impl<'e> Round<'e> {
                 Join::Remembered(Remembered::Failed(error)) => Step::Done(self.failed(error, "recent-failure")),
                 Join::Remembered(Remembered::ServerError(status)) => self.server_error(status),
                 Join::Full | Join::UnderWay | Join::Lead(..) | Join::Remembered(Remembered::Uncacheable) => {
-                    Step::Done(self.stale_or(|| Answer::refused(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-fetches"))))
+                    Step::Done(self.stale_or(|| {
+                        Answer::refused(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-fetches"))
+                    }))
                 }
             };
             if let Step::Done(answer) = step {
@@ -134,7 +136,7 @@ impl<'e> Round<'e> {
                 stale_will_do: background || self.stale().is_some(),
                 begun_after: self.only_newer.then_some(self.arrival),
                 origin: (&slot.under_way, slot.max_fetches),
-                now: self.edge.clock.now().monotonic,
+                now: self.edge.clock.monotonic(),
                 background,
             })
         })
@@ -161,7 +163,11 @@ impl<'e> Round<'e> {
             fill,
             permit,
         };
-        edge.spawn.spawn(Box::pin(fill::run(Arc::clone(&edge.cache), Arc::clone(&edge.clock), order)));
+        edge.spawn.spawn(Box::pin(fill::run(
+            Arc::clone(&edge.cache),
+            Arc::clone(&edge.clock),
+            order,
+        )));
     }
 
     fn forwarded(&self, for_all: bool) -> FetchRequest {
@@ -185,8 +191,10 @@ impl<'e> Round<'e> {
     /// Something was stored while this request was on its way to ask for it.
     fn found(&mut self, looked: Looked) -> Step {
         let (edge, route) = (self.edge, &self.request.route);
-        let now = edge.clock.now();
-        let judged = self.request.with_view(|view| judge(edge, view, route, &self.request.directives, &looked, now));
+        let now = edge.clock.monotonic();
+        let judged = self
+            .request
+            .with_view(|view| judge(edge, view, route, &self.request.directives, &looked, now));
         match judged {
             Judged::Serve(mut serve) => {
                 // It did not wait for anybody's fetch, but was forwarded on what it knew when it came.
@@ -195,7 +203,7 @@ impl<'e> Round<'e> {
                     ttl: serve.status.ttl,
                     ..self.status
                 };
-                Step::Done(Answer::stored(serve, now.monotonic))
+                Step::Done(Answer::stored(serve, now))
             }
             Judged::Refuse(refused) => Step::Done(Answer::refused(refused)),
             Judged::Fetch(..) => {
@@ -226,7 +234,11 @@ impl<'e> Round<'e> {
         {
             return Step::Done(answer);
         }
-        let selected = |head: &Head| head.vary.as_ref().is_none_or(|vary| self.request.fields.with(|fields| vary.is(fields)));
+        let selected = |head: &Head| {
+            head.vary
+                .as_ref()
+                .is_none_or(|vary| self.request.fields.with(|fields| vary.is(fields)))
+        };
         if !selected(&head) {
             return Step::Again;
         }
@@ -235,7 +247,7 @@ impl<'e> Round<'e> {
             return Step::Again;
         }
         let any_order = follower.reads_in_any_order();
-        let now = self.edge.clock.now().monotonic;
+        let now = self.edge.clock.monotonic();
         let status = CacheStatus {
             fwd_status: Some(head.status.as_u16()),
             stored: any_order,
@@ -249,7 +261,7 @@ impl<'e> Round<'e> {
     /// What was fetched after the request came answers it whatever its age; what others began to fetch before must be fresh.
     fn will_do(&self, head: &Head, leads: bool) -> bool {
         leads || head.began > self.arrival || {
-            let now = self.edge.clock.now().monotonic;
+            let now = self.edge.clock.monotonic();
             head.freshness.is_fresh(now) && !head.freshness.revalidate_always
         }
     }
@@ -285,7 +297,9 @@ impl<'e> Round<'e> {
             false => self.request.with_view(|view| shape(view, &head, any_order)),
         };
         let rest = (!any_order).then(|| self.rest(&head)).flatten();
-        Answer::following(head, &shape, status, age, |segments| Following::new(follower, segments, rest))
+        Answer::following(head, &shape, status, age, |segments| {
+            Following::new(follower, segments, rest)
+        })
     }
 
     /// How the rest of the body could be had again.
@@ -305,18 +319,23 @@ impl<'e> Round<'e> {
             self.only_newer = true;
             return Step::Again;
         }
-        let now = self.edge.clock.now();
+        let now = self.edge.clock.monotonic();
         let status = CacheStatus {
             fwd_status: Some(304),
             stored: true,
-            ttl: Some(version.head.freshness.ttl(now.monotonic)),
+            ttl: Some(version.head.freshness.ttl(now)),
             ..self.status
         };
-        match self.request.with_view(|view| serve(self.edge, view, &version, status, now)) {
-            Some(serve) => Step::Done(Answer::stored(serve, now.monotonic)),
+        match self
+            .request
+            .with_view(|view| serve(self.edge, view, &version, status, now))
+        {
+            Some(serve) => Step::Done(Answer::stored(serve, now)),
             None => {
                 // A chunk was evicted since: what was confirmed cannot be sent, so all of it is fetched.
-                self.edge.cache.forget(&version, self.seen.as_ref().map_or(self.hash, |looked| looked.id));
+                self.edge
+                    .cache
+                    .forget(&version, self.seen.as_ref().map_or(self.hash, |looked| looked.id));
                 self.seen = None;
                 Step::Again
             }
@@ -352,10 +371,10 @@ impl<'e> Round<'e> {
     /// What was found stored, if it may stand in for an error.
     fn stale(&self) -> Option<Answer<'static>> {
         let looked = self.seen.as_ref()?;
-        let now = self.edge.clock.now();
+        let now = self.edge.clock.monotonic();
         let serve = self
             .request
             .with_view(|view| judge_on_error(self.edge, view, &self.request.route, looked, self.status, now))?;
-        Some(Answer::stored(serve, now.monotonic))
+        Some(Answer::stored(serve, now))
     }
 }

@@ -39,7 +39,12 @@ pub(super) fn for_all(request: &OwnedRequest) -> FetchRequest {
 /// The same, with a question: has the stored version changed (RFC 9111 4.3.1)?
 pub(super) fn validating(request: &OwnedRequest, head: &Head) -> FetchRequest {
     let mut forwarded = for_all(request);
-    let stored = |name: &HeaderName| head.fields.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+    let stored = |name: &HeaderName| {
+        head.fields
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.clone())
+    };
     if let Some(etag) = stored(&http::header::ETAG) {
         forwarded.fields.insert(IF_NONE_MATCH, etag);
     }
@@ -83,7 +88,9 @@ pub(super) fn as_it_is(request: &OwnedRequest) -> FetchRequest {
 fn end_to_end(fields: &RequestFields<'_>, version: &str) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(fields.lines().len() + 6);
     for line in fields.lines() {
-        let Ok(name) = HeaderName::from_bytes(line.name) else { continue };
+        let Ok(name) = HeaderName::from_bytes(line.name) else {
+            continue;
+        };
         let dropped = is_hop_by_hop(name.as_str())
             || [HOST, CONTENT_LENGTH, EXPECT, FORWARDED, UPGRADE].contains(&name)
             || name.as_str().contains('_')
@@ -141,6 +148,8 @@ fn upgrade(request: &OwnedRequest) -> Option<String> {
     if !request.route.upgrade {
         return None;
     }
-    let protocol = request.fields.with(|fields| fields.only(Known::Upgrade).map(<[u8]>::to_vec))?;
+    let protocol = request
+        .fields
+        .with(|fields| fields.only(Known::Upgrade).map(<[u8]>::to_vec))?;
     String::from_utf8(protocol).ok()
 }

@@ -62,7 +62,10 @@ fn passed<'a>(edge: &Edge, method: &Method, fetched: Fetched<'a>, cache_status: 
         || status == StatusCode::NOT_MODIFIED;
     let (length, body) = match bodiless {
         true => (BodyLength::NoBody, AnswerBody::Empty),
-        false => (content_length.map_or(BodyLength::Unknown, BodyLength::Known), AnswerBody::Stream(body)),
+        false => (
+            content_length.map_or(BodyLength::Unknown, BodyLength::Known),
+            AnswerBody::Stream(body),
+        ),
     };
     Answer {
         status,

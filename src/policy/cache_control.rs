@@ -100,9 +100,7 @@ impl<'a> Argument<'a> {
         // RFC 9111 5.2: both the token and the quoted form are accepted.
         match list::quoted_length(value) {
             Some(length) if length == value.len() => Argument::Given(&value[1..length - 1]),
-            None if !value.is_empty() && value.iter().all(|b| list::is_token_byte(*b)) => {
-                Argument::Given(value)
-            }
+            None if !value.is_empty() && value.iter().all(|b| list::is_token_byte(*b)) => Argument::Given(value),
             _ => Argument::Malformed,
         }
     }
@@ -110,9 +108,7 @@ impl<'a> Argument<'a> {
     /// RFC 9111 1.2.2: delta-seconds; too many to tell apart are 2^31.
     fn seconds(self) -> Option<u64> {
         match self {
-            Argument::Given(digits) => {
-                list::decimal(digits).map(|value| value.min(DELTA_SECONDS_MAX))
-            }
+            Argument::Given(digits) => list::decimal(digits).map(|value| value.min(DELTA_SECONDS_MAX)),
             Argument::None | Argument::Malformed => None,
         }
     }
@@ -131,10 +127,7 @@ impl<'a> Argument<'a> {
 const LONGEST_NAME: usize = "stale-while-revalidate".len();
 
 /// Splits a list member into a lower-case directive name, written to `buffer`, and its argument. Unknown names may come out cut.
-fn directive<'a, 'b>(
-    member: &'a [u8],
-    buffer: &'b mut [u8; LONGEST_NAME + 1],
-) -> (&'b [u8], Argument<'a>) {
+fn directive<'a, 'b>(member: &'a [u8], buffer: &'b mut [u8; LONGEST_NAME + 1]) -> (&'b [u8], Argument<'a>) {
     let end = member.iter().position(|byte| !list::is_token_byte(*byte));
     let (name, after) = member.split_at(end.unwrap_or(member.len()));
     let length = name.len().min(buffer.len());
@@ -176,19 +169,12 @@ impl RequestDirectives {
                     Argument::None => Some(MaxStale::Any),
                     _ => Some(MaxStale::Seconds(seconds.unwrap_or(0))),
                 };
-                self.max_stale = self
-                    .max_stale
-                    .zip(given)
-                    .map(|(a, b)| a.or_less(b))
-                    .or(given);
+                self.max_stale = self.max_stale.zip(given).map(|(a, b)| a.or_less(b)).or(given);
             }
             b"min-fresh" => self.min_fresh = self.min_fresh.max(seconds),
             b"stale-if-error" => {
                 let wanted = seconds.unwrap_or(0);
-                self.stale_if_error = Some(
-                    self.stale_if_error
-                        .map_or(wanted, |before| before.min(wanted)),
-                );
+                self.stale_if_error = Some(self.stale_if_error.map_or(wanted, |before| before.min(wanted)));
             }
             b"no-cache" => self.no_cache = true,
             b"no-store" => self.no_store = true,

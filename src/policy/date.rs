@@ -15,10 +15,7 @@ pub fn parse(text: &[u8]) -> Option<SystemTime> {
 
 /// Writes `time` in the form that is sent (IMF-fixdate), brought into the years 1970 to 9999.
 pub fn format(time: SystemTime) -> String {
-    let seconds = time
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND)))
 }
 

@@ -158,7 +158,10 @@ impl OwnedFields {
             .map(|&(name_end, end)| {
                 let name = &self.bytes[from..name_end as usize];
                 from = end as usize;
-                Field { name, value: &self.bytes[name_end as usize..from] }
+                Field {
+                    name,
+                    value: &self.bytes[name_end as usize..from],
+                }
             })
             .collect();
         lend(&RequestFields::new(&lines))

@@ -70,11 +70,7 @@ pub fn freshness(
 }
 
 /// RFC 9111 4.2.1: s-maxage, else max-age, else Expires less Date.
-fn explicit_lifetime(
-    fields: &HeaderMap,
-    directives: &ResponseDirectives,
-    date: SystemTime,
-) -> Option<Duration> {
+fn explicit_lifetime(fields: &HeaderMap, directives: &ResponseDirectives, date: SystemTime) -> Option<Duration> {
     if let Some(seconds) = directives.s_maxage.or(directives.max_age) {
         return Some(Duration::from_secs(seconds));
     }
@@ -86,11 +82,7 @@ fn explicit_lifetime(
         expires.duration_since(date).ok()
     });
     let earliest = lifetime.map(Option::unwrap_or_default).min();
-    Some(
-        earliest
-            .unwrap_or_default()
-            .min(Duration::from_secs(DELTA_SECONDS_MAX)),
-    )
+    Some(earliest.unwrap_or_default().min(Duration::from_secs(DELTA_SECONDS_MAX)))
 }
 
 /// RFC 9111 4.2.2: a tenth of the time since the last modification.
@@ -108,9 +100,7 @@ fn initial_age(
     request_time: Now,
     response_time: Now,
 ) -> Duration {
-    let response_delay = response_time
-        .monotonic
-        .saturating_sub(request_time.monotonic);
+    let response_delay = response_time.monotonic.saturating_sub(request_time.monotonic);
     let corrected_age_value = age_value(fields).saturating_add(response_delay);
     // With a relative lifetime and no HTTP/1.0 on the way the section lets a cache trust Age alone. It does: else an origin
     // whose clock is behind would make all it sends stale on arrival. Expires and guesses are themselves relative to Date.
@@ -140,9 +130,7 @@ fn age_value(fields: &HeaderMap) -> Duration {
 }
 
 fn one_date(fields: &HeaderMap, name: &http::HeaderName) -> Option<SystemTime> {
-    fields
-        .get(name)
-        .and_then(|line| date::parse(line.as_bytes()))
+    fields.get(name).and_then(|line| date::parse(line.as_bytes()))
 }
 
 impl Freshness {
@@ -164,10 +152,7 @@ impl Freshness {
 
     /// The lifetime left, in seconds rounded away from zero: positive exactly while fresh (RFC 9211 2.4).
     pub fn ttl(&self, now: Duration) -> i64 {
-        let (left, over) = (
-            self.lifetime.saturating_sub(self.age(now)),
-            self.staleness(now),
-        );
+        let (left, over) = (self.lifetime.saturating_sub(self.age(now)), self.staleness(now));
         whole_seconds(left) - whole_seconds(over)
     }
 }

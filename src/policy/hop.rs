@@ -52,14 +52,7 @@ pub fn is_removable(name: &str) -> bool {
         "via",
         "www-authenticate",
     ];
-    const KEPT_PREFIXES: [&str; 6] = [
-        "content-",
-        "access-control-",
-        "if-",
-        "sec-",
-        "x-forwarded-",
-        "x-frame-",
-    ];
+    const KEPT_PREFIXES: [&str; 6] = ["content-", "access-control-", "if-", "sec-", "x-forwarded-", "x-frame-"];
     !KEPT.contains(&name) && !KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 

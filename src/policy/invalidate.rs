@@ -97,9 +97,7 @@ fn before(text: &str, mark: char) -> (&str, Option<&str>) {
 /// RFC 3986 3.1: a scheme ends at a colon that comes before any `/` or `?`.
 fn split_scheme(reference: &str) -> (Option<&str>, &str) {
     match reference.find([':', '/', '?']) {
-        Some(at) if reference.as_bytes()[at] == b':' => {
-            (Some(&reference[..at]), &reference[at + 1..])
-        }
+        Some(at) if reference.as_bytes()[at] == b':' => (Some(&reference[..at]), &reference[at + 1..]),
         _ => (None, reference),
     }
 }

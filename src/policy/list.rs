@@ -92,8 +92,7 @@ pub fn decimal(digits: &[u8]) -> Option<u64> {
         return None;
     }
     Some(digits.iter().fold(0u64, |sum, digit| {
-        sum.saturating_mul(10)
-            .saturating_add(u64::from(digit - b'0'))
+        sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
     }))
 }
 
@@ -112,10 +111,7 @@ mod tests {
 
     #[test]
     fn splits_outside_quotes_only() {
-        assert_eq!(
-            split(br#"a="x, \", y" ,b"#),
-            [&br#"a="x, \", y""#[..], b"b"]
-        );
+        assert_eq!(split(br#"a="x, \", y" ,b"#), [&br#"a="x, \", y""#[..], b"b"]);
         assert_eq!(split(br#"a="x, b"#), [&br#"a="x"#[..], b"b"]);
         assert_eq!(split(br#"6" a, 7" b"#), [&br#"6" a"#[..], br#"7" b"#]);
         assert_eq!(split(b",,"), [&b""[..]; 3]);

@@ -32,10 +32,7 @@ pub fn merge_not_modified(stored: &HeaderMap, update: &HeaderMap) -> HeaderMap {
     // RFC 9111 4.2.3: an Age counted up to the stored response; the confirmed one has that of the 304, if any.
     merged.remove(header::AGE);
     for name in update.keys() {
-        if describes_stored_bytes(name)
-            || hop::is_hop_by_hop(name.as_str())
-            || hop::is_named(update, name)
-        {
+        if describes_stored_bytes(name) || hop::is_hop_by_hop(name.as_str()) || hop::is_named(update, name) {
             continue;
         }
         // RFC 9111 3.2: the 304's lines replace all those of the same name.
@@ -51,7 +48,5 @@ pub fn merge_not_modified(stored: &HeaderMap, update: &HeaderMap) -> HeaderMap {
 /// RFC 9111 3.2: Content-Length is never updated, nor are fields that the integrity of the stored bytes depends on. Content-Type
 /// is updated: bytes are kept as received, whatever their type is said to be.
 fn describes_stored_bytes(name: &HeaderName) -> bool {
-    *name == header::CONTENT_LENGTH
-        || *name == header::CONTENT_ENCODING
-        || *name == header::CONTENT_RANGE
+    *name == header::CONTENT_LENGTH || *name == header::CONTENT_ENCODING || *name == header::CONTENT_RANGE
 }

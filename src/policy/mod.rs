@@ -31,9 +31,7 @@ pub mod validator;
 /// Which request fields select a variant.
 pub mod vary;
 
-pub use cache_control::{
-    MaxStale, RequestDirectives, ResponseDirectives, request_directives, response_directives,
-};
+pub use cache_control::{MaxStale, RequestDirectives, ResponseDirectives, request_directives, response_directives};
 pub use cache_status::{CacheStatus, Fwd};
 pub use fields::{Field, Known, OwnedFields, RequestFields};
 pub use freshness::{Freshness, freshness};

@@ -143,9 +143,7 @@ fn suffix(wanted: u64, length: u64) -> Spec {
 
 /// RFC 9110 14.2, 17.15: sets that overlap, repeat or shred are joined or ignored; an honest one is kept as it was asked.
 fn tame(mut parts: SmallVec<[ByteRange; 2]>, length: u64) -> Ranges {
-    let total = parts
-        .iter()
-        .fold(0u64, |sum, part| sum.saturating_add(part.length()));
+    let total = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.length()));
     if total > length {
         return Ranges::Whole;
     }

@@ -71,13 +71,10 @@ pub fn reuse(
     let Some(why) = stale(freshness, soft_purged, demanded, now) else {
         return Reuse::Fresh;
     };
-    let window = freshness
-        .stale_while_revalidate
-        .unwrap_or(terms.stale_while_revalidate);
+    let window = freshness.stale_while_revalidate.unwrap_or(terms.stale_while_revalidate);
     // RFC 5861 3, unless RFC 9111 4.2.4 forbids it.
     let within = !freshness.never_stale && freshness.staleness(now) < window;
-    let accepted =
-        terms.client_may_revalidate && !soft_purged && client_accepts(request, freshness, now);
+    let accepted = terms.client_may_revalidate && !soft_purged && client_accepts(request, freshness, now);
     if !demanded && (within || accepted) {
         return Reuse::StaleWhileRevalidate;
     }
@@ -127,12 +124,7 @@ fn client_accepts(request: &RequestDirectives, freshness: &Freshness, now: Durat
 }
 
 /// Whether a stored response may stand in for an error of the origin at `now` (RFC 5861 4, RFC 9111 4.2.4).
-pub fn usable_on_error(
-    freshness: &Freshness,
-    soft_purged: bool,
-    terms: &Terms,
-    now: Duration,
-) -> bool {
+pub fn usable_on_error(freshness: &Freshness, soft_purged: bool, terms: &Terms, now: Duration) -> bool {
     // RFC 9111 5.2.2.4: no-cache means never without validation.
     if freshness.revalidate_always {
         return false;

@@ -117,28 +117,18 @@ impl StorableResponse {
 /// Whether this response may be stored. What the response itself forbids is found before what the request forbids.
 ///
 /// Of a storable response the caller leaves out `directives.private_fields` and what [`hop`](super::hop) names.
-pub fn storable(
-    asked: &Asked,
-    status: StatusCode,
-    fields: &HeaderMap,
-) -> Result<StorableResponse, Unstorable> {
+pub fn storable(asked: &Asked, status: StatusCode, fields: &HeaderMap) -> Result<StorableResponse, Unstorable> {
     let directives = response_directives(fields);
     check_status(asked, status, &directives)?;
     check_response(status, fields, &directives)?;
     check_request(asked, fields, &directives)?;
     Ok(StorableResponse {
-        heuristic_allowed: !asked.cookie
-            && !asked.authorization
-            && !fields.contains_key(header::SET_COOKIE),
+        heuristic_allowed: !asked.cookie && !asked.authorization && !fields.contains_key(header::SET_COOKIE),
         directives,
     })
 }
 
-fn check_status(
-    asked: &Asked,
-    status: StatusCode,
-    directives: &ResponseDirectives,
-) -> Result<(), Unstorable> {
+fn check_status(asked: &Asked, status: StatusCode, directives: &ResponseDirectives) -> Result<(), Unstorable> {
     // RFC 9111 3: the status must be final.
     if status.is_informational() {
         return Err(Unstorable::Interim);
@@ -161,11 +151,7 @@ fn check_status(
 }
 
 /// What the response forbids by itself.
-fn check_response(
-    status: StatusCode,
-    fields: &HeaderMap,
-    directives: &ResponseDirectives,
-) -> Result<(), Unstorable> {
+fn check_response(status: StatusCode, fields: &HeaderMap, directives: &ResponseDirectives) -> Result<(), Unstorable> {
     // RFC 9111 5.2.2.3, 5.2.2.5: must-understand (and understood, as checked before) overrides no-store.
     if directives.no_store && !directives.must_understand {
         return Err(Unstorable::NoStore);
@@ -202,11 +188,7 @@ fn check_response(
 }
 
 /// What the request forbids, unless the response allows it.
-fn check_request(
-    asked: &Asked,
-    fields: &HeaderMap,
-    directives: &ResponseDirectives,
-) -> Result<(), Unstorable> {
+fn check_request(asked: &Asked, fields: &HeaderMap, directives: &ResponseDirectives) -> Result<(), Unstorable> {
     // RFC 9111 5.2.1.5: no-store in the request.
     if asked.no_store {
         return Err(Unstorable::RequestNoStore);
@@ -216,15 +198,13 @@ fn check_request(
         return Err(Unstorable::Head);
     }
     // RFC 9111 3.5: with credentials only what is marked as for everyone.
-    let for_everyone =
-        directives.must_revalidate || directives.public || directives.s_maxage.is_some();
+    let for_everyone = directives.must_revalidate || directives.public || directives.s_maxage.is_some();
     if asked.authorization && !for_everyone {
         return Err(Unstorable::Authorization);
     }
     // RFC 9111 4.2.2, and caution: what cookies may have shaped is stored if the origin says so, or lets it be served only
     // once it has confirmed it.
-    let confirmed =
-        directives.no_cache || directives.must_revalidate || directives.proxy_revalidate;
+    let confirmed = directives.no_cache || directives.must_revalidate || directives.proxy_revalidate;
     if asked.cookie && !explicit_freshness(fields, directives) && !directives.public && !confirmed {
         return Err(Unstorable::Cookie);
     }
@@ -233,9 +213,7 @@ fn check_request(
 
 /// RFC 9111 4.2.1: max-age, s-maxage or Expires, even one that cannot be read (it then says "stale").
 fn explicit_freshness(fields: &HeaderMap, directives: &ResponseDirectives) -> bool {
-    directives.max_age.is_some()
-        || directives.s_maxage.is_some()
-        || fields.contains_key(header::EXPIRES)
+    directives.max_age.is_some() || directives.s_maxage.is_some() || fields.contains_key(header::EXPIRES)
 }
 
 /// Whether freshness may be guessed for this status (RFC 9110 15.1; 206 left out, since it is not stored).

@@ -87,9 +87,7 @@ fn tags(value: &[u8]) -> impl Iterator<Item = Tag<'_>> {
     let mut rest = value;
     std::iter::from_fn(move || {
         // RFC 9110 5.6.1.2: empty members are ignored.
-        let blank = rest
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\t' | b','));
+        let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b','));
         let (tag, after) = Tag::first(&rest[blank.count()..])?;
         rest = list::trim(after);
         let separated = rest.is_empty() || rest[0] == b',';
@@ -118,9 +116,7 @@ pub fn validators(fields: &HeaderMap) -> Validators {
     Validators {
         etag: single(fields, &header::ETAG).and_then(|raw| EntityTag::parse(raw.as_bytes())),
         last_modified,
-        last_modified_raw: last_modified_raw
-            .filter(|_| last_modified.is_some())
-            .cloned(),
+        last_modified_raw: last_modified_raw.filter(|_| last_modified.is_some()).cloned(),
         date: date.and_then(|raw| date::parse(raw.as_bytes())),
     }
 }
@@ -147,14 +143,9 @@ impl Validators {
     pub fn if_range_matches(&self, value: &[u8]) -> bool {
         if let Some(asked) = Tag::only(value) {
             // RFC 9110 13.1.5: the strong comparison.
-            return self
-                .etag
-                .as_ref()
-                .is_some_and(|etag| etag.tag().strong_eq(asked));
+            return self.etag.as_ref().is_some_and(|etag| etag.tag().strong_eq(asked));
         }
-        let (Some(asked), Some(modified), Some(date)) =
-            (date::parse(value), self.last_modified, self.date)
-        else {
+        let (Some(asked), Some(modified), Some(date)) = (date::parse(value), self.last_modified, self.date) else {
             return false;
         };
         // RFC 9110 8.8.2.2: a date is strong only if the response is so much younger that it cannot have changed unseen.
@@ -180,11 +171,7 @@ pub enum Precondition {
 /// Evaluates a request's preconditions in their order (RFC 9110 13.2.2). Allocates nothing.
 ///
 /// The caller asks only where the answer would else be a 2xx (RFC 9110 13.2.1).
-pub fn precondition(
-    fields: &RequestFields,
-    method_is_get_or_head: bool,
-    validators: &Validators,
-) -> Precondition {
+pub fn precondition(fields: &RequestFields, method_is_get_or_head: bool, validators: &Validators) -> Precondition {
     let conditions = [
         Known::IfMatch,
         Known::IfUnmodifiedSince,
@@ -230,10 +217,7 @@ fn unchanged(fields: &RequestFields, validators: &Validators) -> bool {
         });
     }
     // RFC 9110 13.2.2 step 2, 13.1.4: ignored if no date, or if there is no modification date.
-    match (
-        validators.last_modified,
-        one_date(fields, Known::IfUnmodifiedSince),
-    ) {
+    match (validators.last_modified, one_date(fields, Known::IfUnmodifiedSince)) {
         (Some(modified), Some(since)) => modified <= since,
         _ => true,
     }
@@ -241,8 +225,7 @@ fn unchanged(fields: &RequestFields, validators: &Validators) -> bool {
 
 /// Whether the field is `*` (there is a representation, RFC 9110 13.1.1 and 13.1.2) or lists a tag that is `the_one`.
 fn names_it(fields: &RequestFields, field: Known, the_one: impl Fn(Tag) -> bool) -> bool {
-    fields.only(field).map(list::trim) == Some(b"*")
-        || fields.all(field).flat_map(tags).any(the_one)
+    fields.only(field).map(list::trim) == Some(b"*") || fields.all(field).flat_map(tags).any(the_one)
 }
 
 /// RFC 9110 13.1.3, 13.1.4: ignored if it is not exactly one HTTP date.

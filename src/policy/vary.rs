@@ -43,9 +43,7 @@ pub fn vary(fields: &HeaderMap) -> Vary {
     names.dedup();
     match names.is_empty() {
         true => Vary::None,
-        false => Vary::Fields(VarySpec {
-            names: names.into(),
-        }),
+        false => Vary::Fields(VarySpec { names: names.into() }),
     }
 }
 

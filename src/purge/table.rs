@@ -157,7 +157,11 @@ mod tests {
         }
         assert_eq!(purges.verdict(&NAMES, 0), Verdict::Untouched);
         let unknown_tags = Names { tags: None, ..NAMES };
-        assert_eq!(purges.verdict(&unknown_tags, 0), Verdict::Hard, "any tag may turn out to be carried");
+        assert_eq!(
+            purges.verdict(&unknown_tags, 0),
+            Verdict::Hard,
+            "any tag may turn out to be carried"
+        );
     }
 
     #[test]

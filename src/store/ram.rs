@@ -219,7 +219,9 @@ impl Hasher for Folded {
     }
 
     fn write_u32(&mut self, index: u32) {
-        self.0 = self.0.wrapping_add(u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        self.0 = self
+            .0
+            .wrapping_add(u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     }
 }
 

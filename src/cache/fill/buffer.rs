@@ -133,7 +133,9 @@ impl Buffer {
         }
         if offset < self.base {
             let chunk = self.chunks.get((offset / CHUNK as u64) as usize);
-            return chunk.map_or(At::Gone, |chunk| At::Bytes(chunk.slice((offset % CHUNK as u64) as usize..)));
+            return chunk.map_or(At::Gone, |chunk| {
+                At::Bytes(chunk.slice((offset % CHUNK as u64) as usize..))
+            });
         }
         let mut at = self.base;
         for piece in &self.pieces {

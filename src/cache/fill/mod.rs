@@ -102,7 +102,15 @@ struct Reader {
 
 impl Fill {
     /// A fill that has just been asked for.
-    pub fn new(id: Option<u128>, key: Arc<Key>, site: Arc<str>, epoch: Epoch, began: u64, terms: Terms, gauge: Gauge) -> Self {
+    pub fn new(
+        id: Option<u128>,
+        key: Arc<Key>,
+        site: Arc<str>,
+        epoch: Epoch,
+        began: u64,
+        terms: Terms,
+        gauge: Gauge,
+    ) -> Self {
         Fill {
             key,
             site,
@@ -278,13 +286,19 @@ impl Fill {
 
     fn worth_finishing(&self, length: Option<u64>, come: u64) -> bool {
         length.is_some_and(|length| {
-            length.saturating_sub(come) <= self.terms.finish_bytes || come as f64 >= length as f64 * self.terms.finish_share
+            length.saturating_sub(come) <= self.terms.finish_bytes
+                || come as f64 >= length as f64 * self.terms.finish_share
         })
     }
 }
 
 fn fastest(state: &State) -> u64 {
-    state.readers.iter().filter_map(|(_, reader)| reader.offset).max().unwrap_or(0)
+    state
+        .readers
+        .iter()
+        .filter_map(|(_, reader)| reader.offset)
+        .max()
+        .unwrap_or(0)
 }
 
 fn set_waker(slot: &mut Option<Waker>, cx: &Context<'_>) {
@@ -296,14 +310,20 @@ fn set_waker(slot: &mut Option<Waker>, cx: &Context<'_>) {
 
 /// Wakes every reader, after the lock is gone.
 fn wake_all(mut state: parking_lot::MutexGuard<'_, State>) {
-    let wakers: SmallVec<[Waker; 4]> = state.readers.iter_mut().filter_map(|(_, reader)| reader.waker.take()).collect();
+    let wakers: SmallVec<[Waker; 4]> = state
+        .readers
+        .iter_mut()
+        .filter_map(|(_, reader)| reader.waker.take())
+        .collect();
     drop(state);
     wakers.into_iter().for_each(Waker::wake);
 }
 
 impl fmt::Debug for Fill {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fill").field("key", &self.key.text()).finish_non_exhaustive()
+        f.debug_struct("Fill")
+            .field("key", &self.key.text())
+            .finish_non_exhaustive()
     }
 }
 

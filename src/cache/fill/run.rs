@@ -103,7 +103,9 @@ struct Task<'a> {
 
 impl Task<'_> {
     async fn fetch(&self, origin: &Arc<dyn Fetch>, request: FetchRequest) -> Result<Fetched<'static>, FetchError> {
-        unless_given_up(self.fill, Arc::clone(origin).fetch(request, None)).await.and_then(|fetched| fetched)
+        unless_given_up(self.fill, Arc::clone(origin).fetch(request, None))
+            .await
+            .and_then(|fetched| fetched)
     }
 
     /// No response: those who wait are told, and for a moment those who come.
@@ -135,8 +137,14 @@ impl Task<'_> {
             received: self.clock.now(),
         };
         let generation = self.cache.next_generation();
-        let Taken { head, own, verdict } =
-            take_in(self.cache.secret(), self.fill, generation, &self.asked, self.fields, arrived);
+        let Taken { head, own, verdict } = take_in(
+            self.cache.secret(),
+            self.fill,
+            generation,
+            &self.asked,
+            self.fields,
+            arrived,
+        );
         let head = Arc::new(head);
         self.fill.set_own_head(own);
         let (phase, reservation) = match verdict {
@@ -235,8 +243,15 @@ impl Task<'_> {
     }
 
     fn body_name(&self, head: &Head) -> u128 {
-        let coding = head.fields.iter().find(|(name, _)| *name == http::header::CONTENT_ENCODING);
-        let generation = if planted::is(Bug::AnotherVersionsChunk) { 0 } else { head.generation };
+        let coding = head
+            .fields
+            .iter()
+            .find(|(name, _)| *name == http::header::CONTENT_ENCODING);
+        let generation = if planted::is(Bug::AnotherVersionsChunk) {
+            0
+        } else {
+            head.generation
+        };
         self.cache.secret().body(
             self.id(head),
             coding.map_or(b"", |(_, value)| value.as_bytes()),
@@ -281,7 +296,8 @@ impl Task<'_> {
         let head = &stored.head;
         let fields = merge_not_modified(&head.field_map(), &answer.fields);
         let directives = response_directives(&fields);
-        let heuristics = !self.asked.authorization && !self.asked.cookie && !fields.contains_key(http::header::SET_COOKIE);
+        let heuristics =
+            !self.asked.authorization && !self.asked.cookie && !fields.contains_key(http::header::SET_COOKIE);
         let (wire, lines) = wire_head(head.status, &fields, head.content_length);
         let confirmed = Head {
             wire,

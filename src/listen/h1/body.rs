@@ -52,7 +52,11 @@ impl<'a, S: Transport> ClientBody<'a, S> {
             },
             allowed,
             // RFC 9110 10.1.1: not if some of the body is here already.
-            promise: if expects_continue && input.is_empty() { CONTINUE } else { b"" },
+            promise: if expects_continue && input.is_empty() {
+                CONTINUE
+            } else {
+                b""
+            },
             input,
             limits,
             deadline: Deadline::default(),
@@ -90,7 +94,10 @@ impl<'a, S: Transport> ClientBody<'a, S> {
     }
 
     fn allow(&mut self, piece: Bytes) -> Result<Bytes, FetchError> {
-        self.allowed = self.allowed.checked_sub(piece.len() as u64).ok_or(FetchError::RequestBody)?;
+        self.allowed = self
+            .allowed
+            .checked_sub(piece.len() as u64)
+            .ok_or(FetchError::RequestBody)?;
         Ok(piece)
     }
 }

@@ -56,7 +56,10 @@ pub fn write(out: &mut Vec<u8>, answer: &Answer<'_>, wire: Wire, framing: Framin
 }
 
 fn connection(answer: &Answer<'_>, wire: Wire, framing: Framing) -> &'static [u8] {
-    match (answer.upgraded.is_some() || answer.status == StatusCode::SWITCHING_PROTOCOLS, wire) {
+    match (
+        answer.upgraded.is_some() || answer.status == StatusCode::SWITCHING_PROTOCOLS,
+        wire,
+    ) {
         (true, _) => b"connection: upgrade\r\n",
         (_, Wire { keep_alive: false, .. }) => b"connection: close\r\n",
         _ if framing == Framing::UntilClose => b"connection: close\r\n",

@@ -31,7 +31,11 @@ impl<S: Transport> AsyncWrite for Lent<'_, S> {
         Pin::new(&mut **self.0.lock()).poll_write(cx, buf)
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut **self.0.lock()).poll_write_vectored(cx, bufs)
     }
 

@@ -24,7 +24,9 @@ use super::deadline::Deadline;
 use crate::cache::SchemeClass;
 use crate::http1::{Framing, HeadStorage, MAX_HEAD, RequestHead, Version, find_head_end, parse_request};
 use crate::origin::RequestBody;
-use crate::pipeline::{Answer, Decision, Edge, OwnedRequest, Refused, RequestLength, RequestView, decide, execute, refresh};
+use crate::pipeline::{
+    Answer, Decision, Edge, OwnedRequest, Refused, RequestLength, RequestView, decide, execute, refresh,
+};
 use crate::target::{Scheme, Target};
 
 /// Read at once, at least.
@@ -39,6 +41,7 @@ pub async fn serve<S: Transport>(stream: S, client: IpAddr, scheme: SchemeClass,
         edge,
         buffers: Buffers::default(),
         deadline: Deadline::default(),
+        awaits_request: false,
     };
     loop {
         match connection.exchange().await {
@@ -75,6 +78,8 @@ struct Connection<'e, S> {
     edge: &'e Arc<Edge>,
     buffers: Buffers,
     deadline: Deadline,
+    /// The last wait was for a request's first byte, and its deadline is not that of a head.
+    awaits_request: bool,
 }
 
 /// What the bytes received so far come to.
@@ -122,40 +127,36 @@ impl<S: Transport> Connection<'_, S> {
 
     /// Waits for more of a head. Between requests the connection holds no buffer.
     async fn receive(&mut self) -> Result<(), After> {
-        if self.buffers.input.is_empty() {
-            std::mem::take(&mut self.buffers).give_back();
-            self.deadline.set(self.edge.config.client.idle_timeout);
-            let stream = &mut self.stream;
-            let deadline = &mut self.deadline;
-            let readable = poll_fn(|cx| match stream.poll_readable(cx) {
-                Poll::Ready(()) => Poll::Ready(true),
-                Poll::Pending => deadline.poll_passed(cx).map(|()| false),
-            });
-            if !readable.await {
-                return Err(After::Close);
-            }
-            self.buffers = Buffers::take();
+        let within_head = !self.buffers.input.is_empty();
+        if self.awaits_request {
             self.deadline.clear();
-        } else {
-            self.deadline.set_if_unset(self.edge.config.client.head_timeout);
         }
-        match poll_fn(|cx| self.poll_receive(cx)).await {
+        self.awaits_request = !within_head;
+        match poll_fn(|cx| self.poll_receive(within_head, cx)).await {
             Received::Some => Ok(()),
             Received::End => Err(After::Close),
-            Received::TooLate => Err(self.refuse(Refused::new(StatusCode::REQUEST_TIMEOUT, "head-timeout")).await),
+            Received::TooLate => Err(self
+                .refuse(Refused::new(StatusCode::REQUEST_TIMEOUT, "head-timeout"))
+                .await),
         }
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+    fn poll_receive(&mut self, within_head: bool, cx: &mut Context<'_>) -> Poll<Received> {
+        if self.buffers.input.capacity() == 0 {
+            self.buffers = Buffers::take();
+        }
         match transport::poll_read(&mut self.stream, &mut self.buffers.input, READ, cx) {
             Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => Poll::Ready(Received::End),
             Poll::Ready(Ok(_)) => Poll::Ready(Received::Some),
-            Poll::Pending if self.buffers.input.is_empty() => {
-                // Readable was said, but nothing came: idle again.
+            Poll::Pending if within_head => {
+                self.deadline.set_if_unset(self.edge.config.client.head_timeout);
+                self.deadline.poll_passed(cx).map(|()| Received::TooLate)
+            }
+            Poll::Pending => {
+                std::mem::take(&mut self.buffers).give_back();
                 self.deadline.set_if_unset(self.edge.config.client.idle_timeout);
                 self.deadline.poll_passed(cx).map(|()| Received::End)
             }
-            Poll::Pending => self.deadline.poll_passed(cx).map(|()| Received::TooLate),
         }
     }
 
@@ -206,7 +207,7 @@ impl<S: Transport> Connection<'_, S> {
                 Framing::Chunked => RequestLength::Unknown,
             },
         };
-        let now = self.edge.clock.now();
+        let now = self.edge.clock.monotonic();
         let wire = Wire {
             http10: head.version == Version::Http10,
             keep_alive: head.keep_alive,
@@ -217,7 +218,7 @@ impl<S: Transport> Connection<'_, S> {
                 if let Some(route) = serve.refresh.take() {
                     refresh(self.edge, OwnedRequest::new(&view, route), serve.version.head.key.hash);
                 }
-                Step::Answer(Answer::stored(serve, now.monotonic), wire)
+                Step::Answer(Answer::stored(serve, now), wire)
             }
             Decision::Refuse(refused) => Step::Answer(
                 Answer::refused(refused),

@@ -23,6 +23,9 @@ const PIECES: usize = 8;
 /// Bytes taken from the body before the client has taken those before them.
 const QUEUED: usize = 512 * 1024;
 
+/// A head and a body that are no larger than this together are one buffer.
+const TOGETHER: usize = 4 * 1024;
+
 /// How the sending of an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
@@ -96,7 +99,11 @@ impl<'p, 'a> Pump<'p, 'a> {
     }
 
     /// Sends it. With `input`, notices that the client has gone while nothing comes to be sent; what it sends meanwhile is kept there.
-    pub async fn send<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S, mut input: Option<&mut BytesMut>) -> Sent {
+    pub async fn send<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        mut input: Option<&mut BytesMut>,
+    ) -> Sent {
         poll_fn(|cx| match self.poll_send(stream, cx) {
             Poll::Ready(sent) => Poll::Ready(sent),
             Poll::Pending => {
@@ -158,7 +165,10 @@ impl<'p, 'a> Pump<'p, 'a> {
     }
 
     fn push(&mut self, piece: Bytes) {
-        if !piece.is_empty() {
+        // A small body goes out with its head: copying it costs less than a second buffer costs the kernel.
+        if self.queue.is_empty() && self.head_sent == 0 && self.head.len() + piece.len() <= TOGETHER {
+            self.head.extend_from_slice(&piece);
+        } else if !piece.is_empty() {
             self.queued += piece.len();
             self.queue.push(piece);
         }
@@ -166,12 +176,13 @@ impl<'p, 'a> Pump<'p, 'a> {
 
     /// Bytes that the client's socket took; `None` if it is gone.
     fn poll_write<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<Option<usize>> {
-        let mut slices: SmallVec<[IoSlice<'_>; PIECES + 4]> = SmallVec::new();
-        if self.head_sent < self.head.len() {
-            slices.push(IoSlice::new(&self.head[self.head_sent..]));
-        }
-        slices.extend(self.queue.iter().map(|piece| IoSlice::new(piece)));
-        match Pin::new(stream).poll_write_vectored(cx, &slices) {
+        let stream = Pin::new(stream);
+        let written = if self.queue.is_empty() {
+            stream.poll_write(cx, &self.head[self.head_sent..])
+        } else {
+            stream.poll_write_vectored(cx, &self.slices())
+        };
+        match written {
             Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => Poll::Ready(None),
             Poll::Ready(Ok(written)) => Poll::Ready(Some(written)),
             Poll::Pending => {
@@ -181,9 +192,20 @@ impl<'p, 'a> Pump<'p, 'a> {
         }
     }
 
+    fn slices(&self) -> SmallVec<[IoSlice<'_>; PIECES + 4]> {
+        let mut slices: SmallVec<[IoSlice<'_>; PIECES + 4]> = SmallVec::new();
+        if self.head_sent < self.head.len() {
+            slices.push(IoSlice::new(&self.head[self.head_sent..]));
+        }
+        slices.extend(self.queue.iter().map(|piece| IoSlice::new(piece)));
+        slices
+    }
+
     fn sent(&mut self, written: usize) {
-        let earned = Duration::from_secs_f64(written as f64 / self.limits.min_rate.max(1) as f64);
-        self.deadline.extend(earned, self.limits.io_timeout);
+        if self.deadline.is_set() {
+            let earned = Duration::from_secs_f64(written as f64 / self.limits.min_rate.max(1) as f64);
+            self.deadline.extend(earned, self.limits.io_timeout);
+        }
         let mut left = written;
         let of_head = left.min(self.head.len() - self.head_sent);
         self.head_sent += of_head;

@@ -13,18 +13,11 @@ const READ_AHEAD: usize = 16 * 1024;
 
 /// A client's connection.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {
-    /// Ready once something may be there to read, or the client has gone.
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()>;
-
     /// Makes sure that dropping the connection is seen as an error by the client.
     fn abort(&mut self);
 }
 
 impl Transport for TcpStream {
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_read_ready(cx).map(|_| ())
-    }
-
     fn abort(&mut self) {
         // With a linger time of none the kernel resets the connection. If it refuses, the close still shows for framed bodies.
         let _ = socket2::SockRef::from(&*self).set_linger(Some(std::time::Duration::ZERO));
