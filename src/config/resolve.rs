@@ -8,6 +8,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::file::{self, File};
+use super::nearest::nearest;
 use super::units::{parse_duration, parse_size};
 use super::{ClientLimits, Config, Glob, Origin, Route, Site, SiteTable};
 use crate::cache;
@@ -44,7 +45,7 @@ pub fn load(name: &str, text: &str) -> Result<Config, Vec<ConfigError>> {
         vec![ConfigError {
             file: name.to_owned(),
             at: error.span().map(|span| position(text, span.start)),
-            what: error.message().replace('\n', " "),
+            what: with_mend(error.message().replace('\n', " ")),
         }]
     })?;
     let mut resolver = Resolver {
@@ -54,6 +55,19 @@ pub fn load(name: &str, text: &str) -> Result<Config, Vec<ConfigError>> {
     };
     let config = resolver.config(&file);
     if resolver.errors.is_empty() { Ok(config) } else { Err(resolver.errors) }
+}
+
+/// An unknown key's message with the key that was most likely meant, of those that serde lists as expected.
+fn with_mend(message: String) -> String {
+    let Some((word, expected)) =
+        message.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, expected "))
+    else {
+        return message;
+    };
+    match nearest(word, expected.split('`').skip(1).step_by(2)) {
+        Some(meant) => format!("unknown key `{word}`; did you mean `{meant}`?"),
+        None => format!("unknown key `{word}`, expected {expected}"),
+    }
 }
 
 fn position(text: &str, offset: usize) -> (usize, usize) {
@@ -242,8 +256,13 @@ impl Resolver<'_> {
             return None;
         };
         let Some(place) = file.origins.keys().position(|name| name == origin.get_ref()) else {
-            let known: Vec<&str> = file.origins.keys().map(String::as_str).collect();
-            let what = format!("there is no origin `{}`; there is: {}", origin.get_ref(), known.join(", "));
+            let what = match nearest(origin.get_ref(), file.origins.keys().map(String::as_str)) {
+                Some(meant) => format!("there is no origin `{}`; did you mean `{meant}`?", origin.get_ref()),
+                None => {
+                    let known: Vec<&str> = file.origins.keys().map(String::as_str).collect();
+                    format!("there is no origin `{}`; there is: {}", origin.get_ref(), known.join(", "))
+                }
+            };
             self.wrong(Some(origin.span().start), what);
             return None;
         };
