@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::de::value::{Error, StrDeserializer};
+use serde::de::value::{BorrowedStrDeserializer, Error};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 use verge::config::{self, Config};
@@ -23,7 +23,11 @@ const LEAST: &str = r#"
 /// The example with the keys that are commented out there.
 fn with_all_keys() -> String {
     let begins_with_key = |line: &str| line.starts_with(|first: char| first.is_ascii_lowercase());
-    let bare = |line: &'static str| line.strip_prefix('#').filter(|rest| begins_with_key(rest)).unwrap_or(line);
+    let bare = |line: &'static str| {
+        line.strip_prefix('#')
+            .filter(|rest| begins_with_key(rest))
+            .unwrap_or(line)
+    };
     EXAMPLE.lines().map(bare).collect::<Vec<_>>().join("\n")
 }
 
@@ -43,7 +47,10 @@ fn it_is_valid() {
 #[test]
 fn it_names_every_key() {
     let mut keys = BTreeSet::new();
-    let recorder = Recorder { path: String::new(), keys: &mut keys };
+    let recorder = Recorder {
+        path: String::new(),
+        keys: &mut keys,
+    };
     config::file::File::deserialize(recorder).expect("the recorder gives every type what it asks for");
     let mut named = BTreeSet::new();
     let table = with_all_keys().parse().expect("the example is TOML");
@@ -62,7 +69,14 @@ fn it_gives_the_defaults() {
 
 /// A configuration to the last field, in an order that does not depend on hashes.
 fn shown(config: &Config) -> String {
-    let Config { threads, listen, client, cache, origins, sites } = config;
+    let Config {
+        threads,
+        listen,
+        client,
+        cache,
+        origins,
+        sites,
+    } = config;
     let sites: Vec<_> = sites.iter().collect();
     format!("{threads:#?}\n{listen:#?}\n{client:#?}\n{cache:#?}\n{origins:#?}\n{sites:#?}")
 }
@@ -72,18 +86,28 @@ fn name_keys(path: &str, value: &toml::Value, keys: &mut BTreeSet<String>) {
     match value {
         toml::Value::Table(table) => {
             for (key, value) in table {
-                let path = if path == "origins" { join(path, "*") } else { join(path, key) };
+                let path = if path == "origins" {
+                    join(path, "*")
+                } else {
+                    join(path, key)
+                };
                 keys.insert(path.clone());
                 name_keys(&path, value, keys);
             }
         }
-        toml::Value::Array(items) => items.iter().for_each(|item| name_keys(&format!("{path}[]"), item, keys)),
+        toml::Value::Array(items) => items
+            .iter()
+            .for_each(|item| name_keys(&format!("{path}[]"), item, keys)),
         _ => {}
     }
 }
 
 fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
 }
 
 /// Gives a type made by `#[derive(Deserialize)]` all that it asks for, and notes its keys as [`name_keys`] does.
@@ -121,7 +145,12 @@ impl<'de> Deserializer<'de> for Recorder<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_map(Fields { names: ["*"].iter(), current: "", of: self, own_keys: true })
+        visitor.visit_map(Fields {
+            names: ["*"].iter(),
+            current: "",
+            of: self,
+            own_keys: true,
+        })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -132,7 +161,12 @@ impl<'de> Deserializer<'de> for Recorder<'_> {
     ) -> Result<V::Value, Error> {
         // toml's `Spanned` is a struct of a value and its place.
         let own_keys = !name.starts_with('$');
-        visitor.visit_map(Fields { names: fields.iter(), current: "", of: self, own_keys })
+        visitor.visit_map(Fields {
+            names: fields.iter(),
+            current: "",
+            of: self,
+            own_keys,
+        })
     }
 
     forward_to_deserialize_any! {
@@ -167,7 +201,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
         let Some(name) = self.names.next() else { return Ok(None) };
         self.current = name;
-        seed.deserialize(StrDeserializer::new(name)).map(Some)
+        seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
@@ -176,6 +210,9 @@ impl<'de> MapAccess<'de> for Fields<'_> {
             path = join(&path, self.current);
             self.of.keys.insert(path.clone());
         }
-        seed.deserialize(Recorder { path, keys: self.of.keys })
+        seed.deserialize(Recorder {
+            path,
+            keys: self.of.keys,
+        })
     }
 }

@@ -9,7 +9,10 @@ const LINE: &str = "\n----\n";
 #[test]
 fn golden() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("integration/golden");
-    let mut cases: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     cases.sort();
     assert!(cases.len() >= 12, "{} has {} cases only", folder.display(), cases.len());
     let wrong: Vec<String> = cases.iter().filter_map(|case| difference(case)).collect();
@@ -19,7 +22,9 @@ fn golden() {
 fn difference(case: &Path) -> Option<String> {
     let text = fs::read_to_string(case).unwrap();
     let name = case.file_name().unwrap().to_string_lossy();
-    let (input, expected) = text.split_once(LINE).unwrap_or_else(|| panic!("{name} has no line of four dashes"));
+    let (input, expected) = text
+        .split_once(LINE)
+        .unwrap_or_else(|| panic!("{name} has no line of four dashes"));
     let got = match verge::config::load("edge.toml", input) {
         Ok(_) => "valid\n".to_owned(),
         Err(errors) => errors.iter().map(|error| format!("{error}\n")).collect(),

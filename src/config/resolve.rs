@@ -45,7 +45,7 @@ pub fn load(name: &str, text: &str) -> Result<Config, Vec<ConfigError>> {
         vec![ConfigError {
             file: name.to_owned(),
             at: error.span().map(|span| position(text, span.start)),
-            what: with_mend(error.message().replace('\n', " ")),
+            what: in_our_words(error.message().replace('\n', " ")),
         }]
     })?;
     let mut resolver = Resolver {
@@ -54,19 +54,26 @@ pub fn load(name: &str, text: &str) -> Result<Config, Vec<ConfigError>> {
         errors: Vec::new(),
     };
     let config = resolver.config(&file);
-    if resolver.errors.is_empty() { Ok(config) } else { Err(resolver.errors) }
+    let mut errors = resolver.errors;
+    // What a site says wrong is found with each of its routes.
+    errors.sort_by_key(|error| error.at);
+    errors.dedup();
+    if errors.is_empty() { Ok(config) } else { Err(errors) }
 }
 
-/// An unknown key's message with the key that was most likely meant, of those that serde lists as expected.
-fn with_mend(message: String) -> String {
-    let Some((word, expected)) =
-        message.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, expected "))
-    else {
-        return message;
-    };
-    match nearest(word, expected.split('`').skip(1).step_by(2)) {
-        Some(meant) => format!("unknown key `{word}`; did you mean `{meant}`?"),
-        None => format!("unknown key `{word}`, expected {expected}"),
+/// A message of serde's with the mend: for an unknown key the one that was most likely meant, of those listed as expected.
+fn in_our_words(message: String) -> String {
+    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, expected "));
+    if let Some((word, expected)) = unknown {
+        return match nearest(word, expected.split('`').skip(1).step_by(2)) {
+            Some(meant) => format!("unknown key `{word}`; did you mean `{meant}`?"),
+            None => format!("unknown key `{word}`, expected {expected}"),
+        };
+    }
+    let message = message.replace("missing field", "missing key");
+    match message.strip_suffix("usize") {
+        Some(rest) => format!("{rest}a whole number, 0 or more"),
+        None => message,
     }
 }
 
@@ -186,14 +193,14 @@ impl Resolver<'_> {
             name: name.to_owned(),
             ..OriginConfig::default()
         };
-        for server in &origin.servers {
+        for server in origin.servers.get_ref() {
             match ServerUrl::parse(server.get_ref()) {
                 Ok(server) => reach.servers.push(server),
                 Err(what) => self.wrong(Some(server.span().start), what),
             }
         }
-        if origin.servers.is_empty() {
-            self.wrong(None, format!("origin `{name}` has no server; write servers = [\"http://127.0.0.1:3000\"]"));
+        if origin.servers.get_ref().is_empty() {
+            self.wrong(Some(origin.servers.span().start), format!("origin `{name}` has no server; write servers = [\"http://127.0.0.1:3000\"]"));
         }
         let text = |value: &Option<Spanned<String>>| value.as_ref().map(|value| value.get_ref().clone());
         reach.host = text(&origin.host);
@@ -224,11 +231,12 @@ impl Resolver<'_> {
     }
 
     fn site(&mut self, file: &File, site: &file::Site, table: &mut SiteTable) {
-        let Some(first) = site.hosts.first() else {
-            return self.wrong(None, "a site has no host; write hosts = [\"www.example.com\"], or [\"*\"] for any".to_owned());
+        let Some(first) = site.hosts.get_ref().first() else {
+            let what = "a site has no host; write hosts = [\"www.example.com\"], or [\"*\"] for any".to_owned();
+            return self.wrong(Some(site.hosts.span().start), what);
         };
         let name: Arc<str> = first.get_ref().as_str().into();
-        let hosts: Vec<String> = site.hosts.iter().map(|host| self.parsed(Some(host), String::new(), parse_host)).collect();
+        let hosts: Vec<String> = site.hosts.get_ref().iter().map(|host| self.parsed(Some(host), String::new(), parse_host)).collect();
         let mut routes = Vec::new();
         for route in &site.routes {
             let path = self.parsed(Some(&route.path), Glob::new("*"), parse_path);
@@ -239,7 +247,8 @@ impl Resolver<'_> {
         if let Err(host) = table.add(Site { name, routes }, &hosts)
             && !host.is_empty()
         {
-            self.wrong(Some(first.span().start), format!("host `{host}` belongs to another site already; name it once"));
+            let named = hosts.iter().zip(site.hosts.get_ref()).find(|(name, _)| **name == host).map_or(first, |(_, named)| named);
+            self.wrong(Some(named.span().start), format!("host `{host}` is named already; name each host once"));
         }
     }
 

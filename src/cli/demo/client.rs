@@ -56,7 +56,10 @@ pub(super) struct Reply {
 impl Reply {
     /// The value of a field, or nothing.
     pub(super) fn field(&self, name: &str) -> &str {
-        self.fields.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+        self.fields
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("")
     }
 }
 
@@ -83,7 +86,10 @@ impl Connection {
     pub(super) async fn exchange(&mut self, ask: Ask<'_>) -> io::Result<Reply> {
         match tokio::time::timeout(PATIENCE, self.converse(ask)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {PATIENCE:?}"))),
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no answer within {PATIENCE:?}"),
+            )),
         }
     }
 
@@ -118,7 +124,10 @@ impl Connection {
     async fn receive(&mut self) -> io::Result<()> {
         self.input.reserve(64 * 1024);
         match self.stream.read_buf(&mut self.input).await? {
-            0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the edge closed the connection")),
+            0 => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the edge closed the connection",
+            )),
             _ => Ok(()),
         }
     }

@@ -1,5 +1,7 @@
 //! What the sample origin has to give.
 
+use std::ops::Range;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +10,7 @@ use bytes::Bytes;
 pub(super) const LARGE: usize = 8 * 1024 * 1024;
 
 /// Bytes of each of its lines, the line's end included.
-pub(super) const LINE: usize = 16;
+const LINE: usize = 16;
 
 /// How long the slow page takes.
 const SLOW: Duration = Duration::from_millis(500);
@@ -48,20 +50,24 @@ pub(super) fn at(path: &str, count: usize) -> Option<Resource> {
         body,
     };
     Some(match path {
-        "/" => html("max-age=60, stale-if-error=600", Some("\"page-1\""), START.to_owned()),
+        "/" => html("max-age=60, stale-if-error=600", Some("\"v1\""), START.to_owned()),
         "/logo.svg" => image("image/svg+xml", "\"logo-1\"", Bytes::from_static(LOGO.as_bytes())),
         "/photo.png" => image("image/png", "\"photo-1\"", photo()),
-        "/large.txt" => Resource {
+        "/large" => Resource {
             kind: "text/plain",
             etag: Some("\"large-1\""),
             tag: None,
-            ..image("", "", large(0..LARGE as u64))
+            ..image("", "", large(0..LARGE))
         },
         "/slow" => Resource {
             takes: SLOW,
             ..html("max-age=60", None, format!("<p>This took {} ms.\n", SLOW.as_millis()))
         },
-        "/account" => html("private", None, format!("<p>Your page, made for you alone. It is number {count}.\n")),
+        "/account" => html(
+            "private",
+            None,
+            format!("<p>Your page, made for you alone. It is number {count}.\n"),
+        ),
         _ => return None,
     })
 }
@@ -77,7 +83,7 @@ const START: &str = r#"<!doctype html>
 response, reload, and look again.
 <ul>
 <li><a href="/photo.png">A picture</a>, fresh for an hour, tagged <code>images</code>
-<li><a href="/large.txt">A large file</a> in which every line says its own offset
+<li><a href="/large">A large file</a> in which every line says its own offset
 <li><a href="/slow">A slow page</a> that the origin makes once, however many ask
 <li><a href="/account">A private page</a> that is never stored
 </ul>
@@ -90,15 +96,15 @@ const LOGO: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 96 9
 "##;
 
 /// The bytes of the large file in `range`: lines that say, in decimal, where they begin.
-pub(super) fn large(range: std::ops::Range<u64>) -> Bytes {
-    let line = LINE as u64;
-    let first = range.start / line;
-    let mut text = String::with_capacity((range.end - range.start) as usize + 2 * LINE);
-    for at in first..range.end.div_ceil(line) {
-        text.push_str(&format!("{:0width$}\n", at * line, width = LINE - 1));
-    }
-    let skipped = (range.start - first * line) as usize;
-    Bytes::from(text).slice(skipped..skipped + (range.end - range.start) as usize)
+pub(super) fn large(range: Range<usize>) -> Bytes {
+    static WHOLE: OnceLock<Bytes> = OnceLock::new();
+    let whole = WHOLE.get_or_init(|| {
+        let lines = (0..LARGE)
+            .step_by(LINE)
+            .map(|at| format!("{at:0width$}\n", width = LINE - 1));
+        lines.collect::<String>().into()
+    });
+    whole.slice(range)
 }
 
 /// Pixels on each side of the picture.
@@ -159,7 +165,7 @@ mod tests {
     fn the_large_file_says_where_one_is() {
         assert_eq!(large(0..32), "000000000000000\n000000000000016\n");
         assert_eq!(large(20..36), "00000000016\n0000");
-        assert_eq!(large(0..LARGE as u64).len(), LARGE);
+        assert_eq!(large(0..LARGE).len(), LARGE);
     }
 
     #[test]

@@ -42,7 +42,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let server = edge(address(args), &sample, &clock)?;
     let reached = reachable(server.addresses[0]);
     let mut report = Report::new();
-    report.line(&format!("An edge on http://{reached}, before a sample origin on http://{}", sample.address));
+    report.line(&format!(
+        "An edge on http://{reached}, before a sample origin on http://{}",
+        sample.address
+    ));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -96,14 +99,14 @@ fn what_to_try(edge: SocketAddr, report: &mut Report) {
     report.line("The edge goes on serving. Open it in a browser, or try in another terminal:");
     report.line("");
     for (what, why) in [
-        ("-i http://EDGE/", "# twice, and look at Cache-Status and Age"),
-        ("-i http://EDGE/ -H 'If-None-Match: \"page-1\"'", "# 304"),
-        ("-i -r 4096-4159 http://EDGE/large.txt", "# each line says its own offset"),
-        ("-i http://EDGE/slow", "# half a second at the origin, once a minute"),
+        ("-i http://EDGE/", "# twice; see Cache-Status and Age"),
+        ("-i http://EDGE/ -H 'If-None-Match: \"v1\"'", "# 304"),
+        ("-i -r 4096-4159 http://EDGE/large", "# each line says its own offset"),
+        ("-i http://EDGE/slow", "# slow, once a minute"),
         ("-i http://EDGE/account", "# private: never stored"),
     ] {
         let what = what.replace("EDGE", &edge.to_string());
-        report.line(&format!("  curl {what:<52} {why}"));
+        report.line(&format!("  curl {what:<51} {why}"));
     }
     report.line("");
     report.line("Ctrl-C ends it.");

@@ -140,7 +140,9 @@ async fn drain(stream: &mut TcpStream, input: &mut BytesMut, mut body: BodyDecod
         match body.decode(input, false).map_err(|_| io::ErrorKind::InvalidData)? {
             BodyPiece::Data(_) => {}
             BodyPiece::End { .. } => return Ok(()),
-            BodyPiece::NeedMore if stream.read_buf(input).await? == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            BodyPiece::NeedMore if stream.read_buf(input).await? == 0 => {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             BodyPiece::NeedMore => {}
         }
     }
@@ -181,7 +183,11 @@ fn reply(request: &RequestHead<'_>, state: &State) -> Reply {
     }
     fields.insert(CONTENT_TYPE, HeaderValue::from_static(resource.kind));
     let length = Some(resource.body.len() as u64);
-    let body = if request.method == "HEAD" { Bytes::new() } else { resource.body };
+    let body = if request.method == "HEAD" {
+        Bytes::new()
+    } else {
+        resource.body
+    };
     written(StatusCode::OK, &fields, length, body, resource.takes)
 }
 

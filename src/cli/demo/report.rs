@@ -16,7 +16,8 @@ impl Report {
     /// To standard output; `NO_COLOR` is honoured.
     pub(super) fn new() -> Self {
         Report {
-            coloured: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            coloured: std::io::stdout().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         }
     }
 
@@ -34,7 +35,7 @@ impl Report {
         let said = self.in_colour(DIM, said);
         self.line("");
         self.line(&format!("{mark} {title}"));
-        self.line(&format!("  {asked:<30} {status:>3}  {said}"));
+        self.line(&format!("  {asked:<27} {status:>3}  {said}"));
         for wrong in wrong {
             let wrong = self.in_colour(RED, &format!("expected {wrong}"));
             self.line(&format!("  {wrong}"));
