@@ -63,7 +63,7 @@ pub struct Cache {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
-    pub servers: Vec<Spanned<String>>,
+    pub servers: Spanned<Vec<Spanned<String>>>,
     pub host: Option<Spanned<String>>,
     pub sni: Option<Spanned<String>>,
     pub ca: Option<Spanned<String>>,
@@ -126,7 +126,7 @@ pub struct Settings<'a> {
 inheriting! {
     /// `[[sites]]`
     Site {
-        pub hosts: Vec<Spanned<String>>,
+        pub hosts: Spanned<Vec<Spanned<String>>>,
         #[serde(default)]
         pub routes: Vec<Route>,
     }

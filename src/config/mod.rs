@@ -2,6 +2,7 @@
 
 pub mod file;
 mod glob;
+mod nearest;
 pub mod resolve;
 mod sites;
 pub mod units;

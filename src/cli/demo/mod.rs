@@ -1,0 +1,136 @@
+//! `verge demo`: a sample origin and an edge before it, in one process, and a walk through what the edge does.
+
+mod client;
+mod content;
+mod origin;
+mod report;
+mod walk;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use self::origin::Sample;
+use self::report::Report;
+use super::{Failure, run};
+use crate::clock::{Clock, Now, SystemClock};
+use crate::listen::Server;
+
+/// Where the demo listens, unless told otherwise; with `--once`, on any free port.
+const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// The edge's RAM cache, in bytes.
+const RAM: u64 = 64 * 1024 * 1024;
+
+/// What `verge demo` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// End after the walk; exit status 1 if a step was not as it should be.
+    #[arg(long)]
+    once: bool,
+    /// Where the edge listens [default: 127.0.0.1:8080; with --once any free port].
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let clock = Arc::new(AheadClock::default());
+    let sample = Sample::start(Arc::clone(&clock) as Arc<dyn Clock>)
+        .map_err(|error| format!("the sample origin cannot be started: {error}"))?;
+    let server = edge(address(args), &sample, &clock)?;
+    let reached = reachable(server.addresses[0]);
+    let mut report = Report::new();
+    report.line(&format!(
+        "An edge on http://{reached}, before a sample origin on http://{}",
+        sample.address
+    ));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the walk cannot be started: {error}"))?;
+    let wrong = runtime.block_on(walk::walk(reached, &server.edge, &sample, &clock, &mut report));
+    if !args.once {
+        what_to_try(reached, &mut report);
+        run::wait_for_signal()?;
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(format!("in the demo, not as it should be: {}", wrong.join("; "))),
+    }
+}
+
+fn address(args: &Args) -> SocketAddr {
+    let port = if args.once { 0 } else { ADDRESS.port() };
+    args.listen.unwrap_or(SocketAddr::new(ADDRESS.ip(), port))
+}
+
+/// An edge whose only site sends everything to the sample origin.
+fn edge(address: SocketAddr, sample: &Sample, clock: &Arc<AheadClock>) -> Result<Server, Failure> {
+    is_free(address)?;
+    let mut config = run::of_one_origin(&format!("http://{}", sample.address))?;
+    config.listen = vec![address];
+    config.cache.ram = RAM;
+    run::start(config, Arc::clone(clock) as Arc<dyn Clock>)
+}
+
+/// Sockets that share a port (`SO_REUSEPORT`) would let a second demo take half of the first one's connections.
+fn is_free(address: SocketAddr) -> Result<(), Failure> {
+    let taken = |error| {
+        let other = SocketAddr::new(address.ip(), 0);
+        format!("cannot listen on {address}: {error}; name another address, such as --listen {other} for any free port")
+    };
+    std::net::TcpListener::bind(address).map(drop).map_err(taken)
+}
+
+/// Where clients on this machine find what listens on `address`.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn what_to_try(edge: SocketAddr, report: &mut Report) {
+    report.line("");
+    report.line("The edge goes on serving. Open it in a browser, or try in another terminal:");
+    report.line("");
+    for (what, why) in [
+        ("-i http://EDGE/", "# twice; see Cache-Status and Age"),
+        ("-i http://EDGE/ -H 'If-None-Match: \"v1\"'", "# 304"),
+        ("-i -r 4096-4159 http://EDGE/large", "# each line says its own offset"),
+        ("-i http://EDGE/slow", "# slow, once a minute"),
+        ("-i http://EDGE/account", "# private: never stored"),
+    ] {
+        let what = what.replace("EDGE", &edge.to_string());
+        report.line(&format!("  curl {what:<51} {why}"));
+    }
+    report.line("");
+    report.line("Ctrl-C ends it.");
+}
+
+/// The machine's clock, moved ahead by the walk so that nothing has to be waited for.
+#[derive(Debug, Default)]
+pub(super) struct AheadClock {
+    ahead: Mutex<Duration>,
+}
+
+impl AheadClock {
+    fn advance(&self, by: Duration) {
+        *self.ahead.lock() += by;
+    }
+}
+
+impl Clock for AheadClock {
+    fn now(&self) -> Now {
+        let ahead = *self.ahead.lock();
+        let now = SystemClock.now();
+        Now {
+            monotonic: now.monotonic + ahead,
+            wall: now.wall + ahead,
+        }
+    }
+}
