@@ -42,6 +42,17 @@ fn until_fresh(world: &World, body: &str) {
 }
 
 #[test]
+fn a_304_behind_a_stale_answer_renews_it() {
+    let world = World::start();
+    world.store("/a", STALE_WHILE, "one");
+    world.pass_seconds(15);
+    world.fetch("/a").cached("hit ttl=-5");
+    world.origin.rx().not_modified(STALE_WHILE);
+    until_fresh(&world, "one");
+    assert_eq!(world.origin.requests(), 2);
+}
+
+#[test]
 fn past_the_window_the_client_waits() {
     let world = World::start();
     world.store("/a", STALE_WHILE, "one");

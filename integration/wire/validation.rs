@@ -3,6 +3,57 @@
 use crate::harness::World;
 
 #[test]
+fn a_304_renews_the_head_and_keeps_the_body() {
+    let world = World::start();
+    world.store(
+        "/a",
+        &["Cache-Control: max-age=10", "ETag: \"1\"", "X-Count: 1"],
+        "body",
+    );
+    world.pass_seconds(11);
+    let mut client = world.client();
+    client.get("/a");
+    let asked = world.origin.rx_for("GET /a").has("if-none-match", "\"1\"");
+    asked.not_modified(&["Cache-Control: max-age=20", "ETag: \"1\"", "X-Count: 2"]);
+    client
+        .rx()
+        .expect(200, "body")
+        .cached("fwd=stale fwd-status=304")
+        .has("x-count", "2")
+        .has("age", "0");
+    world.pass_seconds(19);
+    client
+        .fetch("/a")
+        .expect(200, "body")
+        .cached("hit ttl=1")
+        .has("x-count", "2")
+        .has("content-length", "4");
+    assert_eq!(world.origin.requests(), 2);
+}
+
+#[test]
+fn the_age_and_date_of_a_304_count() {
+    let world = World::start();
+    world.store("/a", &["Cache-Control: max-age=10", "ETag: \"1\""], "body");
+    world.pass_seconds(100);
+    let mut client = world.client();
+    client.get("/a");
+    world
+        .origin
+        .rx()
+        .not_modified(&["Cache-Control: max-age=20", "Age: 3", "Via: 1.1 shield"]);
+    let date = "Tue, 14 Nov 2023 22:15:00 GMT";
+    let renewed = client.rx().expect(200, "body").has("age", "3").has("date", date);
+    assert_eq!(renewed.head.all("via").join(", "), "1.1 shield, 1.1 verge");
+    world.pass_seconds(1);
+    client
+        .fetch("/a")
+        .expect(200, "body")
+        .has("age", "4")
+        .cached("hit ttl=16");
+}
+
+#[test]
 fn last_modified_validates_too() {
     let world = World::start();
     let modified = "Mon, 13 Nov 2023 00:00:00 GMT";

@@ -61,6 +61,40 @@ fn waiting_requests_of_two_variants_are_fetched_at_once() {
 }
 
 #[test]
+fn each_variant_is_validated_by_its_own() {
+    let world = World::start();
+    let mut client = world.client();
+    for kind in ["a", "b"] {
+        client.ask("GET", "/v", &[&format!("X-Kind: {kind}")]);
+        world.origin.rx().ok(
+            &[
+                "Cache-Control: max-age=10",
+                "Vary: X-Kind",
+                &format!("ETag: \"{kind}\""),
+            ],
+            kind,
+        );
+        client.rx().expect(200, kind);
+    }
+    world.pass_seconds(11);
+    client.ask("GET", "/v", &["X-Kind: a"]);
+    world.origin.rx().has("if-none-match", "\"a\"").not_modified(&[
+        "Cache-Control: max-age=10",
+        "Vary: X-Kind",
+        "ETag: \"a\"",
+    ]);
+    client.rx().expect(200, "a");
+    client.ask("GET", "/v", &["X-Kind: b"]);
+    world.origin.rx().has("if-none-match", "\"b\"").ok(VARIES, "new b");
+    client.rx().expect(200, "new b");
+    client
+        .ask("GET", "/v", &["X-Kind: a"])
+        .rx()
+        .expect(200, "a")
+        .cached("hit");
+}
+
+#[test]
 fn a_purge_names_all_variants() {
     let world = World::start();
     let mut client = world.client();
