@@ -54,6 +54,23 @@ fn the_age_and_date_of_a_304_count() {
 }
 
 #[test]
+fn what_a_304_forbids_to_store_is_not_served_again() {
+    for forbids in ["Cache-Control: no-store", "Cache-Control: private"] {
+        let world = World::start();
+        let modified = "Last-Modified: Mon, 13 Nov 2000 00:00:00 GMT";
+        world.store("/a", &["Cache-Control: max-age=10", modified], "one");
+        world.pass_seconds(10);
+        let mut client = world.client();
+        client.get("/a");
+        world.origin.rx().not_modified(&[forbids]);
+        client.rx().expect(200, "one");
+        client.get("/a");
+        world.origin.rx().ok(&["Cache-Control: max-age=10"], "two");
+        client.rx().expect(200, "two");
+    }
+}
+
+#[test]
 fn last_modified_validates_too() {
     let world = World::start();
     let modified = "Mon, 13 Nov 2023 00:00:00 GMT";

@@ -138,7 +138,8 @@ fn complete_fields(fields: &mut HeaderMap, received: Now) {
     fields.remove(CONTENT_LENGTH);
 }
 
-/// RFC 9111 4.3.4: a stored head with the fields of the `304` that confirmed it, and as fresh as they say.
+/// RFC 9111 4.3.4: a stored head with the fields of the `304` that confirmed it, and as fresh as they say; and why it may not
+/// stay stored, if they forbid that.
 pub fn confirmed(
     secret: &Secret,
     fill: &Fill,
@@ -146,7 +147,7 @@ pub fn confirmed(
     stored: &Head,
     update: &HeaderMap,
     (requested, received): (Now, Now),
-) -> Head {
+) -> (Head, Option<Unstorable>) {
     let mut update = update.clone();
     let has_via = update.contains_key(VIA);
     complete_fields(&mut update, received);
@@ -156,11 +157,14 @@ pub fn confirmed(
     }
     let mut fields = merge_not_modified(&stored.field_map(), &update);
     let directives = cache_control::response_directives(&fields);
+    let forbidden = storable(asked, stored.status, &fields).err().filter(|reason| reason.says_response());
     let heuristics = !asked.authorization && !asked.cookie && !fields.contains_key(http::header::SET_COOKIE);
-    let freshness = freshness(stored.status, &fields, &directives, requested, received, heuristics);
+    let mut freshness = freshness(stored.status, &fields, &directives, requested, received, heuristics);
+    // What may not stay stored answers nobody who did not ask for just this validation.
+    freshness.revalidate_always |= forbidden.is_some();
     strip_for_sharing(&mut fields, &directives);
     let (wire, lines) = wire_head(stored.status, &fields, stored.content_length);
-    Head {
+    let head = Head {
         wire,
         fields: lines,
         freshness,
@@ -169,7 +173,8 @@ pub fn confirmed(
         epoch: fill.epoch,
         began: fill.began,
         ..stored.clone()
-    }
+    };
+    (head, forbidden)
 }
 
 /// The hashes of the tags that the fields name, sorted.

@@ -276,9 +276,16 @@ impl Task<'_> {
     /// RFC 9111 4.3.4: the stored version gets the fields of the `304`, and is as fresh as they say.
     fn confirm(&self, stored: &Version, id: u128, answer: &Fetched<'_>, requested: Now) {
         let times = (requested, self.clock.now());
-        let confirmed = confirmed(self.cache.secret(), self.fill, &self.asked, &stored.head, &answer.fields, times);
-        let version = Arc::new(Version::new(Arc::new(confirmed), stored.body.clone()));
-        self.cache.store(&version, id);
+        let (head, forbidden) =
+            confirmed(self.cache.secret(), self.fill, &self.asked, &stored.head, &answer.fields, times);
+        let version = Arc::new(Version::new(Arc::new(head), stored.body.clone()));
+        match forbidden {
+            None => self.cache.store(&version, id),
+            Some(reason) => {
+                self.cache.forget(stored, id);
+                self.refuse(&version.head, reason);
+            }
+        }
         self.cache.fills.remove(self.fill);
         self.fill.publish(Phase::Validated(version), true);
     }
