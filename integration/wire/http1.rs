@@ -236,6 +236,23 @@ fn too_many_connections() {
 }
 
 #[test]
+fn methods_of_no_origin() {
+    let world = World::start();
+    for (request, status) in [
+        (
+            "CONNECT example.test:443 HTTP/1.1\r\nHost: example.test:443\r\n\r\n",
+            405,
+        ),
+        ("TRACE / HTTP/1.1\r\nHost: example.test\r\n\r\n", 405),
+        ("OPTIONS * HTTP/1.1\r\nHost: example.test\r\n\r\n", 204),
+        ("GET https://example.test/ HTTP/1.1\r\nHost: example.test\r\n\r\n", 421),
+    ] {
+        world.client().tx(request).rx().is(status);
+    }
+    assert_eq!(world.origin.requests(), 0);
+}
+
+#[test]
 fn unknown_hosts() {
     let mut config = crate::harness::configuration("http://127.0.0.1:1", "", "");
     config.sites = Default::default();
