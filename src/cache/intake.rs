@@ -13,7 +13,7 @@ use crate::policy::cache_control::ResponseDirectives;
 use crate::policy::fields::OwnedFields;
 use crate::policy::freshness::freshness;
 use crate::policy::storable::{Asked, StorableResponse, Unstorable, storable};
-use crate::policy::validator::validators;
+use crate::policy::validator::{merge_not_modified, validators};
 use crate::policy::vary::{Vary, vary};
 use crate::policy::{cache_control, date};
 
@@ -141,8 +141,49 @@ fn complete_fields(fields: &mut HeaderMap, received: Now) {
     fields.remove(CONTENT_LENGTH);
 }
 
+/// RFC 9111 4.3.4: a stored head with the fields of the `304` that confirmed it, and as fresh as they say; and why it may not
+/// stay stored, if they forbid that.
+pub fn confirmed(
+    secret: &Secret,
+    fill: &Fill,
+    asked: &Asked,
+    stored: &Head,
+    update: &HeaderMap,
+    (requested, received): (Now, Now),
+) -> (Head, Option<Unstorable>) {
+    let mut update = update.clone();
+    let has_via = update.contains_key(VIA);
+    complete_fields(&mut update, received);
+    if !has_via {
+        // It would replace all that the stored head says of its way.
+        update.remove(VIA);
+    }
+    let mut fields = merge_not_modified(&stored.field_map(), &update);
+    let directives = cache_control::response_directives(&fields);
+    let forbidden = storable(asked, stored.status, &fields)
+        .err()
+        .filter(|reason| reason.says_response());
+    let heuristics = !asked.authorization && !asked.cookie && !fields.contains_key(http::header::SET_COOKIE);
+    let mut freshness = freshness(stored.status, &fields, &directives, requested, received, heuristics);
+    // What may not stay stored answers nobody who did not ask for just this validation.
+    freshness.revalidate_always |= forbidden.is_some();
+    strip_for_sharing(&mut fields, &directives);
+    let (wire, lines) = wire_head(stored.status, &fields, stored.content_length);
+    let head = Head {
+        wire,
+        fields: lines,
+        freshness,
+        validators: validators(&fields),
+        tags: tags(secret, &fields),
+        epoch: fill.epoch,
+        began: fill.began,
+        ..stored.clone()
+    };
+    (head, forbidden)
+}
+
 /// The hashes of the tags that the fields name, sorted.
-pub fn tags(secret: &Secret, fields: &HeaderMap) -> Box<[u128]> {
+fn tags(secret: &Secret, fields: &HeaderMap) -> Box<[u128]> {
     let mut tags: Vec<u128> = TAG_FIELDS
         .iter()
         .flat_map(|(name, separator)| {

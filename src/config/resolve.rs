@@ -63,7 +63,9 @@ pub fn load(name: &str, text: &str) -> Result<Config, Vec<ConfigError>> {
 
 /// A message of serde's with the mend: for an unknown key the one that was most likely meant, of those listed as expected.
 fn in_our_words(message: String) -> String {
-    let unknown = message.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, expected "));
+    let unknown = message
+        .strip_prefix("unknown field `")
+        .and_then(|rest| rest.split_once("`, expected "));
     if let Some((word, expected)) = unknown {
         return match nearest(word, expected.split('`').skip(1).step_by(2)) {
             Some(meant) => format!("unknown key `{word}`; did you mean `{meant}`?"),
@@ -80,7 +82,10 @@ fn in_our_words(message: String) -> String {
 fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
 }
 
 struct Resolver<'a> {
@@ -125,12 +130,19 @@ impl Resolver<'_> {
         if (0.0..=1.0).contains(value.get_ref()) {
             return *value.get_ref();
         }
-        self.wrong(Some(value.span().start), format!("`{}` is not a share; write a number from 0.0 to 1.0", value.get_ref()));
+        self.wrong(
+            Some(value.span().start),
+            format!("`{}` is not a share; write a number from 0.0 to 1.0", value.get_ref()),
+        );
         default
     }
 
     fn config(&mut self, file: &File) -> Config {
-        let origins = file.origins.iter().map(|(name, origin)| self.origin(name, origin)).collect();
+        let origins = file
+            .origins
+            .iter()
+            .map(|(name, origin)| self.origin(name, origin))
+            .collect();
         Config {
             threads: self.threads(file.server.threads.as_ref()),
             listen: self.listen(&file.listen),
@@ -147,7 +159,10 @@ impl Resolver<'_> {
         match threads.map(|threads| (*threads.get_ref(), threads.span().start)) {
             None | Some((0, _)) => cores,
             Some((threads, at)) if threads > MOST => {
-                self.wrong(Some(at), format!("{threads} threads are too many; write 0 for one a core, or at most {MOST}"));
+                self.wrong(
+                    Some(at),
+                    format!("{threads} threads are too many; write 0 for one a core, or at most {MOST}"),
+                );
                 cores
             }
             Some((threads, _)) => threads,
@@ -159,7 +174,10 @@ impl Resolver<'_> {
         if listen.is_empty() {
             return vec![default];
         }
-        listen.iter().map(|listen| self.parsed(Some(&listen.address), default, parse_address)).collect()
+        listen
+            .iter()
+            .map(|listen| self.parsed(Some(&listen.address), default, parse_address))
+            .collect()
     }
 
     fn client(&mut self, client: &file::Client) -> ClientLimits {
@@ -200,7 +218,10 @@ impl Resolver<'_> {
             }
         }
         if origin.servers.get_ref().is_empty() {
-            self.wrong(Some(origin.servers.span().start), format!("origin `{name}` has no server; write servers = [\"http://127.0.0.1:3000\"]"));
+            self.wrong(
+                Some(origin.servers.span().start),
+                format!("origin `{name}` has no server; write servers = [\"http://127.0.0.1:3000\"]"),
+            );
         }
         let text = |value: &Option<Spanned<String>>| value.as_ref().map(|value| value.get_ref().clone());
         reach.host = text(&origin.host);
@@ -222,7 +243,10 @@ impl Resolver<'_> {
     fn sites(&mut self, file: &File) -> SiteTable {
         let mut table = SiteTable::default();
         if file.sites.is_empty() {
-            self.wrong(None, "there is no site; write [[sites]] with hosts = [\"*\"] and origin = \"NAME\"".to_owned());
+            self.wrong(
+                None,
+                "there is no site; write [[sites]] with hosts = [\"*\"] and origin = \"NAME\"".to_owned(),
+            );
         }
         for site in &file.sites {
             self.site(file, site, &mut table);
@@ -236,7 +260,12 @@ impl Resolver<'_> {
             return self.wrong(Some(site.hosts.span().start), what);
         };
         let name: Arc<str> = first.get_ref().as_str().into();
-        let hosts: Vec<String> = site.hosts.get_ref().iter().map(|host| self.parsed(Some(host), String::new(), parse_host)).collect();
+        let hosts: Vec<String> = site
+            .hosts
+            .get_ref()
+            .iter()
+            .map(|host| self.parsed(Some(host), String::new(), parse_host))
+            .collect();
         let mut routes = Vec::new();
         for route in &site.routes {
             let path = self.parsed(Some(&route.path), Glob::new("*"), parse_path);
@@ -247,8 +276,15 @@ impl Resolver<'_> {
         if let Err(host) = table.add(Site { name, routes }, &hosts)
             && !host.is_empty()
         {
-            let named = hosts.iter().zip(site.hosts.get_ref()).find(|(name, _)| **name == host).map_or(first, |(_, named)| named);
-            self.wrong(Some(named.span().start), format!("host `{host}` is named already; name each host once"));
+            let named = hosts
+                .iter()
+                .zip(site.hosts.get_ref())
+                .find(|(name, _)| **name == host)
+                .map_or(first, |(_, named)| named);
+            self.wrong(
+                Some(named.span().start),
+                format!("host `{host}` is named already; name each host once"),
+            );
         }
     }
 
@@ -261,7 +297,10 @@ impl Resolver<'_> {
         at: usize,
     ) -> Option<Arc<Route>> {
         let Some(origin) = settings.origin else {
-            self.wrong(Some(at), "no origin is named for this; write origin = \"NAME\" in its site".to_owned());
+            self.wrong(
+                Some(at),
+                "no origin is named for this; write origin = \"NAME\" in its site".to_owned(),
+            );
             return None;
         };
         let Some(place) = file.origins.keys().position(|name| name == origin.get_ref()) else {
@@ -269,7 +308,11 @@ impl Resolver<'_> {
                 Some(meant) => format!("there is no origin `{}`; did you mean `{meant}`?", origin.get_ref()),
                 None => {
                     let known: Vec<&str> = file.origins.keys().map(String::as_str).collect();
-                    format!("there is no origin `{}`; there is: {}", origin.get_ref(), known.join(", "))
+                    format!(
+                        "there is no origin `{}`; there is: {}",
+                        origin.get_ref(),
+                        known.join(", ")
+                    )
                 }
             };
             self.wrong(Some(origin.span().start), what);
@@ -299,7 +342,8 @@ const DEFAULT_MAX_FETCHES: usize = 1_000;
 const DEFAULT_STALE_IF_ERROR: Duration = Duration::from_secs(3600);
 
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| format!("`{text}` is not an address; write IP:PORT, such as \"[::]:8080\" or \"127.0.0.1:8080\""))
+    text.parse()
+        .map_err(|_| format!("`{text}` is not an address; write IP:PORT, such as \"[::]:8080\" or \"127.0.0.1:8080\""))
 }
 
 fn parse_path(text: &str) -> Result<Glob, String> {

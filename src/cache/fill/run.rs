@@ -8,18 +8,16 @@ use std::task::Poll;
 use http::StatusCode;
 
 use super::{Fill, Phase};
-use crate::cache::intake::{Arrived, Taken, tags, take_in, with_length};
-use crate::cache::object::{Body, Head, Version, wire_head};
+use crate::cache::intake::{Arrived, Taken, confirmed, take_in, with_length};
+use crate::cache::object::{Body, Head, Version};
 use crate::cache::{Cache, Permit, Remembered};
 use crate::clock::{Clock, Now};
 use crate::origin::{Fetch, FetchError, FetchRequest, Fetched, ReadBody};
 use crate::planted::{self, Bug};
-use crate::policy::cache_control::response_directives;
 use crate::policy::fields::OwnedFields;
-use crate::policy::freshness::freshness;
 use crate::policy::reuse::is_error_for_stale;
 use crate::policy::storable::{Asked, Unstorable};
-use crate::policy::validator::{merge_not_modified, selects, validators};
+use crate::policy::validator::selects;
 use crate::purge::Verdict;
 use crate::store::{CHUNK, Reservation};
 
@@ -292,25 +290,23 @@ impl Task<'_> {
 
     /// RFC 9111 4.3.4: the stored version gets the fields of the `304`, and is as fresh as they say.
     fn confirm(&self, stored: &Version, id: u128, answer: &Fetched<'_>, requested: Now) {
-        let received = self.clock.now();
-        let head = &stored.head;
-        let fields = merge_not_modified(&head.field_map(), &answer.fields);
-        let directives = response_directives(&fields);
-        let heuristics =
-            !self.asked.authorization && !self.asked.cookie && !fields.contains_key(http::header::SET_COOKIE);
-        let (wire, lines) = wire_head(head.status, &fields, head.content_length);
-        let confirmed = Head {
-            wire,
-            fields: lines,
-            freshness: freshness(head.status, &fields, &directives, requested, received, heuristics),
-            validators: validators(&fields),
-            tags: tags(self.cache.secret(), &fields),
-            epoch: self.fill.epoch,
-            began: self.fill.began,
-            ..Head::clone(head)
-        };
-        let version = Arc::new(Version::new(Arc::new(confirmed), stored.body.clone()));
-        self.cache.store(&version, id);
+        let times = (requested, self.clock.now());
+        let (head, forbidden) = confirmed(
+            self.cache.secret(),
+            self.fill,
+            &self.asked,
+            &stored.head,
+            &answer.fields,
+            times,
+        );
+        let version = Arc::new(Version::new(Arc::new(head), stored.body.clone()));
+        match forbidden {
+            None => self.cache.store(&version, id),
+            Some(reason) => {
+                self.cache.forget(stored, id);
+                self.refuse(&version.head, reason);
+            }
+        }
         self.cache.fills.remove(self.fill);
         self.fill.publish(Phase::Validated(version), true);
     }

@@ -177,6 +177,10 @@ impl<S: Transport> Connection<'_, S> {
     }
 
     fn decide(&self, head: &RequestHead<'_>) -> Step {
+        // RFC 9110 9.3.6: it names no resource to decide on, and an edge is no tunnel.
+        if head.method == "CONNECT" {
+            return refused(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"));
+        }
         let target = match Target::new(head.method, head.target, head.host_value) {
             Ok(target) => target,
             Err(fault) => return refused(Refused::new(StatusCode::BAD_REQUEST, fault.detail())),

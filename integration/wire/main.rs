@@ -1,0 +1,20 @@
+//! The edge over real sockets: scripted clients before it, a scripted origin behind it.
+
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+mod caching;
+mod collapse;
+mod failures;
+mod forward;
+mod hostile;
+mod http1;
+mod ipv6;
+mod pass;
+mod purge;
+mod ranges;
+mod stale;
+mod timeouts;
+mod validation;
+mod vary;

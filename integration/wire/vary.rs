@@ -1,0 +1,134 @@
+//! Variants.
+
+use crate::harness::World;
+
+const VARIES: &[&str] = &["Cache-Control: max-age=60", "Vary: X-Kind"];
+
+#[test]
+fn variants_are_kept_apart() {
+    let world = World::start();
+    let mut client = world.client();
+    for (kind, status) in [("a", "uri-miss"), ("b", "vary-miss"), ("", "vary-miss")] {
+        client.ask("GET", "/v", &[&format!("X-Kind: {kind}")]);
+        world.origin.rx().ok(VARIES, format!("kind {kind}"));
+        client
+            .rx()
+            .expect(200, format!("kind {kind}"))
+            .cached(&format!("fwd={status}"));
+    }
+    for kind in ["a", "b", "", "a"] {
+        client
+            .ask("GET", "/v", &[&format!("X-Kind: {kind}")])
+            .rx()
+            .expect(200, format!("kind {kind}"))
+            .cached("hit");
+    }
+    // Absent is not empty (RFC 9111 4.1).
+    client.get("/v");
+    world.origin.rx().ok(VARIES, "none");
+    client.rx().expect(200, "none");
+    assert_eq!(world.origin.requests(), 4);
+}
+
+#[test]
+fn waiting_requests_of_two_variants_are_fetched_at_once() {
+    let world = World::start();
+    let kinds = ["a", "a", "b", "b", "c", "c"];
+    let mut clients: Vec<_> = kinds.iter().map(|_| world.client()).collect();
+    for (client, kind) in clients.iter_mut().zip(kinds) {
+        client.ask("GET", "/v", &[&format!("X-Kind: {kind}")]);
+    }
+    world.settle();
+    // One fetch for all, until its answer says that it is not for all.
+    let mut first = world.origin.rx().has("x-kind", "a");
+    assert_eq!(world.origin.requests(), 1);
+    first.tx_head("200 OK", VARIES, 6);
+    // The others' fetches begin while the first is still on its way, and both are under way at once.
+    let mut others = [world.origin.rx(), world.origin.rx()];
+    others.sort_by_key(|asked| asked.field("x-kind").unwrap().to_owned());
+    for (asked, kind) in others.into_iter().zip(["b", "c"]) {
+        assert_eq!(asked.field("x-kind"), Some(kind));
+        asked.ok(VARIES, format!("kind {kind}"));
+    }
+    for (client, kind) in clients.iter_mut().zip(kinds).skip(2) {
+        client.rx().expect(200, format!("kind {kind}"));
+    }
+    first.tx("kind a");
+    for client in &mut clients[..2] {
+        client.rx().expect(200, "kind a");
+    }
+    assert_eq!(world.origin.requests(), 3);
+}
+
+#[test]
+fn each_variant_is_validated_by_its_own() {
+    let world = World::start();
+    let mut client = world.client();
+    for kind in ["a", "b"] {
+        client.ask("GET", "/v", &[&format!("X-Kind: {kind}")]);
+        world.origin.rx().ok(
+            &[
+                "Cache-Control: max-age=10",
+                "Vary: X-Kind",
+                &format!("ETag: \"{kind}\""),
+            ],
+            kind,
+        );
+        client.rx().expect(200, kind);
+    }
+    world.pass_seconds(11);
+    client.ask("GET", "/v", &["X-Kind: a"]);
+    world.origin.rx().has("if-none-match", "\"a\"").not_modified(&[
+        "Cache-Control: max-age=10",
+        "Vary: X-Kind",
+        "ETag: \"a\"",
+    ]);
+    client.rx().expect(200, "a");
+    client.ask("GET", "/v", &["X-Kind: b"]);
+    world.origin.rx().has("if-none-match", "\"b\"").ok(VARIES, "new b");
+    client.rx().expect(200, "new b");
+    client
+        .ask("GET", "/v", &["X-Kind: a"])
+        .rx()
+        .expect(200, "a")
+        .cached("hit");
+}
+
+#[test]
+fn a_purge_names_all_variants() {
+    let world = World::start();
+    let mut client = world.client();
+    for round in 0..2 {
+        for kind in ["a", "b"] {
+            client.ask("GET", "/v", &[&format!("X-Kind: {kind}")]);
+            world.origin.rx().ok(VARIES, format!("{kind}{round}"));
+            client.rx().expect(200, format!("{kind}{round}"));
+        }
+        world
+            .server
+            .edge
+            .cache
+            .purge_url(&crate::harness::key("/v"), verge::purge::Mode::Hard);
+    }
+}
+
+#[test]
+fn a_response_that_stops_varying_serves_all() {
+    let world = World::start();
+    let mut client = world.client();
+    client.ask("GET", "/v", &["X-Kind: a"]);
+    world
+        .origin
+        .rx()
+        .ok(&["Cache-Control: max-age=10", "Vary: X-Kind"], "of a");
+    client.rx();
+    world.pass_seconds(11);
+    client.ask("GET", "/v", &["X-Kind: a"]);
+    world.origin.rx().ok(&["Cache-Control: max-age=60"], "of all");
+    client.rx().expect(200, "of all");
+    client
+        .ask("GET", "/v", &["X-Kind: b"])
+        .rx()
+        .expect(200, "of all")
+        .cached("hit");
+}
