@@ -1,6 +1,5 @@
 //! The answer to a request, before any transport has written it.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,7 +152,7 @@ impl<'a> Answer<'a> {
             }
         }
         if let (BodyLength::Known(length), false) = (self.length, matches!(self.head, AnswerHead::Stored(_))) {
-            give(CONTENT_LENGTH.as_str(), length.to_string().as_bytes());
+            give(CONTENT_LENGTH.as_str(), itoa::Buffer::new().format(length).as_bytes());
         }
         self.each_edge_field(give);
     }
@@ -161,12 +160,7 @@ impl<'a> Answer<'a> {
     /// Gives the fields that are this answer's own, whatever head it has: `Age` and `Cache-Status`.
     pub fn each_edge_field(&self, mut give: impl FnMut(&str, &[u8])) {
         if let Some(age) = self.age {
-            let mut digits = [0u8; 20];
-            let mut rest = &mut digits[..];
-            let written = write!(rest, "{age}");
-            debug_assert!(written.is_ok());
-            let length = 20 - rest.len();
-            give(AGE.as_str(), &digits[..length]);
+            give(AGE.as_str(), itoa::Buffer::new().format(age).as_bytes());
         }
     }
 

@@ -1,7 +1,5 @@
 //! What our member of Cache-Status says (RFC 9211).
 
-use std::io::Write;
-
 /// Why a request was forwarded (RFC 9211 2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fwd {
@@ -69,15 +67,17 @@ pub fn write(out: &mut Vec<u8>, status: &CacheStatus) {
         }
         None => {}
     }
-    // Writing to a Vec does not fail.
+    let mut digits = itoa::Buffer::new();
     if let Some(code) = status.fwd_status {
-        let _ = write!(out, "; fwd-status={code}");
+        out.extend_from_slice(b"; fwd-status=");
+        out.extend_from_slice(digits.format(code).as_bytes());
     }
     if status.stored {
         out.extend_from_slice(b"; stored");
     }
     if let Some(ttl) = status.ttl {
-        let _ = write!(out, "; ttl={ttl}");
+        out.extend_from_slice(b"; ttl=");
+        out.extend_from_slice(digits.format(ttl).as_bytes());
     }
     if status.collapsed {
         out.extend_from_slice(b"; collapsed");
