@@ -206,6 +206,17 @@ fn a_client_that_leaves_ends_its_pass() {
 }
 
 #[test]
+fn a_client_that_has_sent_its_body_and_leaves_ends_its_pass() {
+    let world = World::start();
+    let mut client = world.client();
+    client.send("POST", "/a", "body");
+    let mut asked = world.origin.rx();
+    assert_eq!(asked.body().unwrap(), b"body");
+    client.reset();
+    asked.expect_close();
+}
+
+#[test]
 fn trailers_and_interim_responses() {
     let world = World::start();
     let mut client = world.client();
