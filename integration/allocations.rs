@@ -168,7 +168,7 @@ const READS_A_ROUND: u64 = 64;
 
 /// `decide` on a hit, from the head's bytes to the decision.
 fn decides_without(edge: &Edge) {
-    let now = edge.clock.now();
+    let now = edge.clock.now().monotonic;
     let mut allocating = 0;
     for round in 0..2 * HITS {
         let before = OF_THIS_THREAD.get();
