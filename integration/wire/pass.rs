@@ -73,6 +73,22 @@ fn streams_are_not_held_back() {
 }
 
 #[test]
+fn a_head_that_is_passed() {
+    let world = World::with("", "cache = false");
+    let mut client = world.client();
+    client.ask("HEAD", "/a", &[]);
+    world.origin.rx_for("HEAD /a").tx_head("200 OK", &["ETag: \"1\""], 1000);
+    client
+        .rx_head()
+        .is(200)
+        .has("content-length", "1000")
+        .has("etag", "\"1\"");
+    client.get("/a");
+    world.origin.rx_for("GET /a").ok(&[], "next");
+    client.rx().expect(200, "next");
+}
+
+#[test]
 fn uncacheable_fetches_stream_too() {
     let world = World::start();
     let mut client = world.client();

@@ -154,7 +154,7 @@ fn an_origin_that_takes_nothing_gets_504() {
             writing.try_tx(
                 [
                     request("PUT", "/a", &["Content-Length: 100000000"]).as_bytes(),
-                    &bytes(100_000_000),
+                    &vec![0; 100_000_000],
                 ]
                 .concat(),
             )
