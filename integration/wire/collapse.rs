@@ -2,7 +2,7 @@
 
 use std::thread::scope;
 
-use crate::harness::{Asked, Client, Trouble, World, bytes};
+use crate::harness::{Asked, Client, Origin, Trouble, World, bytes, configuration};
 
 const STORABLE: &[&str] = &["Cache-Control: max-age=60", "ETag: \"1\""];
 const CLIENTS: usize = 50;
@@ -34,6 +34,26 @@ fn one_fetch_for_all() {
         assert_eq!(world.origin.requests(), 1);
         world.fetch("/a").expect(200, &body).cached("hit");
     }
+}
+
+#[test]
+fn one_fetch_for_all_threads() {
+    let origin = Origin::start();
+    let mut config = configuration(&format!("http://{}", origin.address), "", "");
+    config.threads = 4;
+    let world = World::of(config, origin);
+    let body = bytes(1 << 20);
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| world.client()).collect();
+    for client in &mut clients {
+        client.get("/a");
+    }
+    scope(|scope| {
+        scope.spawn(|| world.origin.rx().ok(STORABLE, &body));
+        for client in &mut clients {
+            client.rx().expect(200, &body);
+        }
+    });
+    assert_eq!(world.origin.requests(), 1);
 }
 
 #[test]
@@ -229,8 +249,9 @@ fn what_is_not_shared_is_remembered_for_a_time_or_until_it_is() {
     client.rx();
     world.pass_seconds(30);
     let mut clients = waiting(&world, "/a", 5);
+    let first = world.origin.rx();
     assert_eq!(world.origin.requests(), 2, "collapsed again");
-    world.origin.rx().ok(&["Cache-Control: no-store"], "own");
+    first.ok(&["Cache-Control: no-store"], "own");
     for _ in 0..4 {
         world.origin.rx().ok(STORABLE, "shared");
     }

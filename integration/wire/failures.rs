@@ -8,8 +8,10 @@ const STORABLE: &[&str] = &["Cache-Control: max-age=60"];
 fn a_dead_origin_is_502() {
     let mut world = World::start();
     world.origin.stop();
+    // An error of the origin's is none of the client's connection.
+    let mut client = world.client();
     for method in ["GET", "POST"] {
-        let answer = world.client().ask(method, "/a", &[]).rx().is(502);
+        let answer = client.ask(method, "/a", &[]).rx().is(502);
         assert_eq!(
             answer.head.field("proxy-status"),
             Some("verge; error=connection_refused")

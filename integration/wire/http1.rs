@@ -169,6 +169,27 @@ fn a_refusal_is_not_preceded_by_continue() {
 }
 
 #[test]
+fn bodies_too_large() {
+    let world = World::with("", "max_body = \"10B\"");
+    let mut client = world.client();
+    client.tx(request("PUT", "/a", &["Content-Length: 10"]) + "0123456789");
+    world.origin.rx().ok(&[], "taken");
+    client.rx().expect(200, "taken");
+    let mut counted = world.client();
+    counted.tx(request("PUT", "/a", &["Content-Length: 11"]) + "01234567890");
+    counted.rx().is(413).has("connection", "close");
+    counted.expect_close();
+    // In chunks it shows only on the way.
+    let mut chunked = world.client();
+    chunked.tx(request("PUT", "/a", &["Transfer-Encoding: chunked"]) + "a\r\n0123456789\r\n");
+    let asked = world.origin.rx();
+    chunked.tx("1\r\n0\r\n0\r\n\r\n");
+    chunked.rx().is(413).has("connection", "close");
+    chunked.expect_close();
+    asked.expect_close();
+}
+
+#[test]
 fn a_client_that_sends_on_still_reads_its_refusal() {
     let world = World::with("", "max_body = \"10B\"");
     let mut client = world.client();

@@ -73,6 +73,22 @@ fn streams_are_not_held_back() {
 }
 
 #[test]
+fn a_head_that_is_passed() {
+    let world = World::with("", "cache = false");
+    let mut client = world.client();
+    client.ask("HEAD", "/a", &[]);
+    world.origin.rx_for("HEAD /a").tx_head("200 OK", &["ETag: \"1\""], 1000);
+    client
+        .rx_head()
+        .is(200)
+        .has("content-length", "1000")
+        .has("etag", "\"1\"");
+    client.get("/a");
+    world.origin.rx_for("GET /a").ok(&[], "next");
+    client.rx().expect(200, "next");
+}
+
+#[test]
 fn uncacheable_fetches_stream_too() {
     let world = World::start();
     let mut client = world.client();
@@ -202,6 +218,17 @@ fn a_client_that_leaves_ends_its_pass() {
     let mut asked = world.origin.rx();
     assert_eq!(asked.rx_bytes(3), b"abc");
     sending.reset();
+    asked.expect_close();
+}
+
+#[test]
+fn a_client_that_has_sent_its_body_and_leaves_ends_its_pass() {
+    let world = World::start();
+    let mut client = world.client();
+    client.send("POST", "/a", "body");
+    let mut asked = world.origin.rx();
+    assert_eq!(asked.body().unwrap(), b"body");
+    client.reset();
     asked.expect_close();
 }
 

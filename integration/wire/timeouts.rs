@@ -82,6 +82,17 @@ fn a_client_that_takes_nothing_of_a_pass_is_dropped() {
 }
 
 #[test]
+fn a_body_that_stops_gets_408() {
+    let world = World::with(SHORT, "");
+    let mut client = world.client();
+    client.tx(request("PUT", "/a", &["Content-Length: 10"]) + "abc");
+    let asked = world.origin.rx();
+    client.rx().is(408).has("connection", "close");
+    client.expect_close();
+    asked.expect_close();
+}
+
+#[test]
 fn an_origin_that_says_nothing_gets_504() {
     let world = World::with("origins.app.first_byte_timeout = \"300ms\"", "");
     for method in ["GET", "POST"] {
@@ -143,7 +154,7 @@ fn an_origin_that_takes_nothing_gets_504() {
             writing.try_tx(
                 [
                     request("PUT", "/a", &["Content-Length: 100000000"]).as_bytes(),
-                    &bytes(100_000_000),
+                    &vec![0; 100_000_000],
                 ]
                 .concat(),
             )

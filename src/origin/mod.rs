@@ -110,8 +110,12 @@ pub enum FetchError {
     Protocol,
     /// The body ended before its stated length (`http_response_incomplete`).
     Incomplete,
-    /// The client's own request body failed or stopped (`http_request_error`).
+    /// The client's own request body failed (`http_request_error`).
     RequestBody,
+    /// The client's request body stopped coming (`http_request_error`).
+    RequestTimeout,
+    /// The client's request body is larger than the route allows (`http_request_error`).
+    RequestTooLarge,
     /// A reader fell behind what is kept and the rest could not be had again (`http_response_incomplete`).
     FellBehind,
     /// The fill was given up because nobody reads it any more (`destination_unavailable`).
@@ -134,17 +138,19 @@ impl FetchError {
             WriteTimeout => "connection_write_timeout",
             Protocol => "http_protocol_error",
             Incomplete | FellBehind => "http_response_incomplete",
-            RequestBody => "http_request_error",
+            RequestBody | RequestTimeout | RequestTooLarge => "http_request_error",
             Abandoned => "destination_unavailable",
         }
     }
 
-    /// The status a client gets if nothing has been sent to it: `504` for what took too long, `400` for its own fault, else `502`.
+    /// The status a client gets if nothing has been sent to it: `504` for what took too long, a `4xx` for its own fault, else `502`.
     pub fn status(self) -> StatusCode {
         use FetchError::*;
         match self {
             DnsTimeout | ConnectionTimeout | ReadTimeout | WriteTimeout => StatusCode::GATEWAY_TIMEOUT,
             RequestBody => StatusCode::BAD_REQUEST,
+            RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_GATEWAY,
         }
     }

@@ -1,10 +1,12 @@
 //! A request's body, read as the origin takes it.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
 use tokio::io::AsyncWrite;
 
 use super::{Lent, Transport, transport};
@@ -21,8 +23,9 @@ const READ: usize = 32 * 1024;
 /// The body of a client's request.
 pub struct ClientBody<'a, S> {
     stream: Lent<'a, S>,
-    input: &'a mut BytesMut,
+    input: &'a Mutex<&'a mut BytesMut>,
     decoder: BodyDecoder,
+    ended: &'a AtomicBool,
     length: Option<u64>,
     /// Bytes that may still come.
     allowed: u64,
@@ -33,18 +36,22 @@ pub struct ClientBody<'a, S> {
 }
 
 impl<'a, S: Transport> ClientBody<'a, S> {
-    /// The body that follows a head with this framing; `input` holds what has come of it.
+    /// The body that follows a head with this framing; `input` holds what has come of it, and `ended` is set once it was
+    /// read to its end.
     pub fn new(
         stream: Lent<'a, S>,
-        input: &'a mut BytesMut,
+        input: &'a Mutex<&'a mut BytesMut>,
+        ended: &'a AtomicBool,
         framing: Framing,
         allowed: u64,
         expects_continue: bool,
         limits: &'a ClientLimits,
     ) -> Self {
+        let decoder = BodyDecoder::new(framing);
+        ended.store(decoder.is_at_end(), Ordering::Relaxed);
         ClientBody {
             stream,
-            decoder: BodyDecoder::new(framing),
+            decoder,
             length: match framing {
                 Framing::None => Some(0),
                 Framing::Length(length) => Some(length),
@@ -52,20 +59,16 @@ impl<'a, S: Transport> ClientBody<'a, S> {
             },
             allowed,
             // RFC 9110 10.1.1: not if some of the body is here already.
-            promise: if expects_continue && input.is_empty() {
+            promise: if expects_continue && input.lock().is_empty() {
                 CONTINUE
             } else {
                 b""
             },
             input,
+            ended,
             limits,
             deadline: Deadline::default(),
         }
-    }
-
-    /// Whether all of it has been read.
-    pub fn is_at_end(&self) -> bool {
-        self.decoder.is_at_end()
     }
 
     fn poll_promise(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
@@ -79,7 +82,7 @@ impl<'a, S: Transport> ClientBody<'a, S> {
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
-        match transport::poll_read(&mut self.stream, self.input, READ, cx) {
+        match transport::poll_read(&mut self.stream, &mut self.input.lock(), READ, cx) {
             Poll::Ready(Ok(read)) if read > 0 => {
                 let earned = Duration::from_secs_f64(read as f64 / self.limits.min_rate.max(1) as f64);
                 self.deadline.extend(earned, self.limits.io_timeout);
@@ -88,7 +91,7 @@ impl<'a, S: Transport> ClientBody<'a, S> {
             Poll::Ready(_) => Poll::Ready(Err(FetchError::RequestBody)),
             Poll::Pending => {
                 self.deadline.set_if_unset(self.limits.io_timeout);
-                self.deadline.poll_passed(cx).map(|()| Err(FetchError::RequestBody))
+                self.deadline.poll_passed(cx).map(|()| Err(FetchError::RequestTimeout))
             }
         }
     }
@@ -97,7 +100,7 @@ impl<'a, S: Transport> ClientBody<'a, S> {
         self.allowed = self
             .allowed
             .checked_sub(piece.len() as u64)
-            .ok_or(FetchError::RequestBody)?;
+            .ok_or(FetchError::RequestTooLarge)?;
         Ok(piece)
     }
 }
@@ -108,7 +111,9 @@ impl<S: Transport> ReadBody for ClientBody<'_, S> {
             return Poll::Ready(Some(Err(error)));
         }
         loop {
-            match self.decoder.decode(self.input, false) {
+            let decoded = self.decoder.decode(&mut self.input.lock(), false);
+            self.ended.store(self.decoder.is_at_end(), Ordering::Relaxed);
+            match decoded {
                 Ok(BodyPiece::Data(piece)) => return Poll::Ready(Some(self.allow(piece))),
                 Ok(BodyPiece::End { .. }) => return Poll::Ready(None),
                 Ok(BodyPiece::NeedMore) => {

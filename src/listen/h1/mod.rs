@@ -10,9 +10,11 @@ mod tunnel;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use http::StatusCode;
+use parking_lot::Mutex;
 
 use self::body::ClientBody;
 use self::head::Wire;
@@ -25,7 +27,7 @@ use crate::cache::SchemeClass;
 use crate::http1::{Framing, HeadStorage, MAX_HEAD, RequestHead, Version, find_head_end, parse_request};
 use crate::origin::RequestBody;
 use crate::pipeline::{
-    Answer, Decision, Edge, OwnedRequest, Refused, RequestLength, RequestView, decide, execute, refresh,
+    Answer, AnswerHead, Decision, Edge, OwnedRequest, Refused, RequestLength, RequestView, decide, execute, refresh,
 };
 use crate::target::{Scheme, Target};
 
@@ -264,7 +266,11 @@ impl<S: Transport> Connection<'_, S> {
         let mut pump = Pump::new(&mut self.buffers.output, answer, wire, limits, &mut self.deadline);
         let sent = match pump.try_send(&mut self.stream) {
             Some(sent) => sent,
-            None => pump.send(&mut self.stream, Some(&mut self.buffers.input)).await,
+            None => {
+                let input = &mut self.buffers.input;
+                pump.send(&mut self.stream, |stream, cx| transport::poll_gone(stream, input, cx))
+                    .await
+            }
         };
         after(sent, wire)
     }
@@ -304,24 +310,41 @@ impl<S: Transport> Connection<'_, S> {
     async fn execute_with_body(&mut self, work: Execute) -> After {
         let edge = self.edge;
         let limits = &edge.config.client;
-        let stream = parking_lot::Mutex::new(&mut self.stream);
+        let stream = Mutex::new(&mut self.stream);
+        let input = Mutex::new(&mut self.buffers.input);
+        let ended = AtomicBool::new(false);
         let mut body = ClientBody::new(
             Lent(&stream),
-            &mut self.buffers.input,
+            &input,
+            &ended,
             work.framing,
             work.request.route.max_body,
             work.expects_continue,
             limits,
         );
-        let sent = {
-            let wanted: Option<&mut (dyn RequestBody + '_)> = Some(&mut body);
-            let answer = execute(edge, work.request, work.decision, wanted).await;
-            let mut pump = Pump::new(&mut self.buffers.output, answer, work.wire, limits, &mut self.deadline);
-            pump.send(&mut Lent(&stream), None).await
+        // While the body is read, reading it shows whether the client is there.
+        let poll_gone = |cx: &mut Context<'_>| match ended.load(Ordering::Relaxed) {
+            true => transport::poll_gone(&mut Lent(&stream), &mut input.lock(), cx),
+            false => Poll::Pending,
         };
-        let whole = body.is_at_end();
-        match after(sent, work.wire) {
-            After::KeepAlive | After::Linger if !whole => After::Linger,
+        let wanted: Option<&mut (dyn RequestBody + '_)> = Some(&mut body);
+        let mut working = std::pin::pin!(execute(edge, work.request, work.decision, wanted));
+        let answered = poll_fn(|cx| match working.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending => poll_gone(cx).map(|()| None),
+        });
+        let Some(answer) = answered.await else {
+            return After::Close;
+        };
+        let unread = matches!(answer.head, AnswerHead::Own(..)) && !ended.load(Ordering::Relaxed);
+        let wire = Wire {
+            keep_alive: work.wire.keep_alive && !unread,
+            ..work.wire
+        };
+        let mut pump = Pump::new(&mut self.buffers.output, answer, wire, limits, &mut self.deadline);
+        let sent = pump.send(&mut Lent(&stream), |_, cx| poll_gone(cx)).await;
+        match after(sent, wire) {
+            After::KeepAlive if !ended.load(Ordering::Relaxed) => After::Linger,
             after => after,
         }
     }

@@ -6,12 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use smallvec::SmallVec;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 use super::head::{self, Framing, Wire};
-use super::transport;
 use crate::config::ClientLimits;
 use crate::http1::chunked::{CHUNK_END, LAST_CHUNK, chunk_head};
 use crate::listen::deadline::Deadline;
@@ -98,19 +97,16 @@ impl<'p, 'a> Pump<'p, 'a> {
         }
     }
 
-    /// Sends it. With `input`, notices that the client has gone while nothing comes to be sent; what it sends meanwhile is kept there.
-    pub async fn send<S: AsyncRead + AsyncWrite + Unpin>(
+    /// Sends it. While nothing comes to be sent, `poll_gone` notices that the client has gone.
+    pub async fn send<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
-        mut input: Option<&mut BytesMut>,
+        mut poll_gone: impl FnMut(&mut S, &mut Context<'_>) -> Poll<()>,
     ) -> Sent {
         poll_fn(|cx| match self.poll_send(stream, cx) {
             Poll::Ready(sent) => Poll::Ready(sent),
             Poll::Pending => {
-                if let Some(input) = &mut input
-                    && self.queue.is_empty()
-                    && transport::poll_gone(stream, input, cx).is_ready()
-                {
+                if self.queue.is_empty() && poll_gone(stream, cx).is_ready() {
                     return Poll::Ready(Sent::Gone);
                 }
                 self.deadline.poll_passed(cx).map(|()| Sent::Gone)
