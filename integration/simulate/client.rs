@@ -192,7 +192,10 @@ fn head(world: &World, ask: &Ask, number: usize, answer: &Answer<'_>) -> Option<
         });
     }
     match model::judge_head(&world.plan, &ledger, number, &seen, stamp) {
-        Ok(expected) => Some(expected),
+        Ok(expected) => {
+            ledger.requests[number].reading = expected.reading;
+            Some(expected)
+        }
         Err(violation) => {
             ledger.broken(at, violation);
             None

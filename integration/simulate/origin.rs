@@ -232,7 +232,9 @@ impl Visit {
         let sent = if bodiless { 0 } else { to - from };
         let cut = self.behaviour.cut.filter(|_| sent > 0).map(|share| sent * share / 1000);
         let comes = cut.unwrap_or(sent);
-        let pieces = comes.div_ceil(self.behaviour.piece as u64);
+        // Not so many pieces that a run takes for ever.
+        let piece = self.behaviour.piece.max(comes as usize / 100).max(1);
+        let pieces = comes.div_ceil(piece as u64);
         let chunked = self.behaviour.chunked && part.is_none() && !bodiless;
         let fields = self.fields(status, &state, part);
         let given = Given {
@@ -270,7 +272,7 @@ impl Visit {
             world: Arc::clone(&self.world),
             contact,
             left: state.content.bytes.slice(from as usize..(from + comes) as usize),
-            piece: self.behaviour.piece,
+            piece,
             pause: self.behaviour.pause,
             next_at: at + self.behaviour.pause,
             timer_set: false,

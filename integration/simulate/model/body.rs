@@ -20,6 +20,8 @@ pub struct Expected {
     head: Stamp,
     /// Bytes that have come.
     pub come: u64,
+    /// The contact that brings them, and where in its content they begin.
+    pub reading: Option<(usize, u64)>,
     gathered: Vec<u8>,
 }
 
@@ -40,6 +42,7 @@ impl Expected {
             promised: promised(seen),
             head,
             come: 0,
+            reading: None,
             gathered: Vec::new(),
         }
     }
@@ -53,7 +56,12 @@ impl Expected {
             (206, None) => part(request, size, seen, given)?,
             _ => Shape::Stretch(0, size),
         };
+        let from = match shape {
+            Shape::Stretch(from, _) => from,
+            Shape::Parts(_) => 0,
+        };
         Ok(Expected {
+            reading: Some((contact, from)),
             of: Some((contact, Arc::clone(&given.content))),
             shape,
             ..Expected::anything(head, seen)

@@ -50,6 +50,7 @@ pub fn judge_head(plan: &Plan, ledger: &Ledger, number: usize, seen: &Seen, at: 
         case.of_the_resource(source)?;
         case.for_this_client(source)?;
     }
+    case.told_truly(last)?;
     case.variant(brought, last)?;
     case.purged(brought)?;
     case.fresh_enough(last)?;
@@ -139,6 +140,16 @@ impl<'a> Case<'a> {
                 "another client's",
                 format!("request {} got what #{} brought for request {}", self.number, source.number, source.contact.request),
             ),
+        }
+    }
+
+    /// RFC 9211 2.1, 2.6: a hit has not been fetched since, and what a request fetched itself is not collapsed.
+    fn told_truly(&self, last: Source<'a>) -> Judged<()> {
+        let hit = self.seen.hit && last.contact.begun.order > self.request.came.order;
+        let collapsed = self.seen.cache_status.contains("collapsed") && last.contact.request == self.number;
+        match hit || collapsed {
+            true => broken("cache-status", format!("request {} got {} from #{}", self.number, self.seen.cache_status, last.number)),
+            false => Ok(()),
         }
     }
 

@@ -20,7 +20,8 @@ pub fn is_shareable(policy: &Policy, status: u16, asked: &Asked) -> bool {
     let confirmed = policy.no_cache || policy.must_revalidate;
     let forbidden = policy.private || policy.no_store || asked.no_store || policy.vary == VaryBy::Star;
     let credentials = asked.authorization && !policy.public && policy.s_maxage.is_none() && !policy.must_revalidate;
-    let guessed = asked.cookie && !explicit && !policy.public && !confirmed;
+    // A 304 says nothing that cookies could have shaped but of what is stored already.
+    let guessed = asked.cookie && status != 304 && !explicit && !policy.public && !confirmed;
     let error = status >= 500 && !explicit;
     !(forbidden || credentials || guessed || error || status == 206)
 }
