@@ -118,14 +118,14 @@ async fn visit(world: &Arc<World>, edge: &Arc<Edge>, ask: &Ask, number: usize) {
         version: "1.1",
         body: if ask.method == Method::Post { RequestLength::Known(4) } else { RequestLength::None },
     };
-    let now = edge.clock.now();
+    let now = edge.clock.monotonic();
     let mut body = Form(Some(Bytes::from_static(b"a=b\n")));
     let answer = match decide(edge, &view, now) {
         Decision::Serve(mut serve) => {
             if let Some(route) = serve.refresh.take() {
                 refresh(edge, OwnedRequest::new(&view, route), serve.version.head.key.hash);
             }
-            Answer::stored(serve, now.monotonic)
+            Answer::stored(serve, now)
         }
         Decision::Refuse(refused) => Answer::refused(refused),
         Decision::Fetch(route, fetch) => {
