@@ -64,7 +64,7 @@ fn varies_alike(plan: &Plan, one: &Contact, two: &Contact) -> bool {
 /// Nothing was purged, changed by a `POST`, uncacheable, or on its way at the same time.
 fn nothing_between(ledger: &Ledger, first: usize, second: usize) -> bool {
     let (one, two) = (&ledger.contacts[first], &ledger.contacts[second]);
-    let since = ledger.requests[one.request].came.order;
+    let since = [one, two].map(|contact| ledger.requests[contact.request].came.order).into_iter().min().unwrap_or(0);
     let purged = ledger.purges.iter().any(|purge| (since..two.begun.order).contains(&purge.done.order));
     let of_key = |contact: &&Contact| contact.resource == one.resource && contact.secure == one.secure;
     let others = ledger.contacts.iter().enumerate().filter(|(number, _)| *number != first && *number != second);
