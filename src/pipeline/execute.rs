@@ -311,6 +311,7 @@ impl<'e> Round<'e> {
             fetch: Arc::clone(&self.edge.origins[self.request.route.origin].fetch),
             request: forward::for_all(&self.request),
             etag,
+            length: head.content_length,
         })
     }
 
