@@ -66,8 +66,38 @@ pub struct Following {
 
 enum Source {
     Fill(Follower),
-    Asking(BoxFuture<'static, Result<Box<dyn ReadBody>, FetchError>>),
-    Origin(Box<dyn ReadBody>),
+    Asking(BoxFuture<'static, Result<Resumed, FetchError>>),
+    Origin(Resumed),
+}
+
+/// A body's bytes up to its end, straight from the origin.
+struct Resumed {
+    body: Box<dyn ReadBody>,
+    /// What has come and may still be wanted.
+    piece: Bytes,
+    /// Offset of `piece` in the whole body.
+    at: u64,
+    /// The whole body's length.
+    end: u64,
+}
+
+impl Resumed {
+    /// What there is at `offset`, which never gets smaller; `None` at the end.
+    fn poll_at(&mut self, offset: u64, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, FetchError>>> {
+        loop {
+            let passed = usize::try_from(offset.saturating_sub(self.at)).unwrap_or(usize::MAX);
+            let skipped = self.piece.split_to(passed.min(self.piece.len()));
+            self.at += skipped.len() as u64;
+            if !self.piece.is_empty() {
+                return Poll::Ready(Some(Ok(self.piece.clone())));
+            }
+            match std::task::ready!(self.body.poll_piece(cx)) {
+                Some(Ok(piece)) => self.piece = piece,
+                None if self.at < self.end => return Poll::Ready(Some(Err(FetchError::Incomplete))),
+                end => return Poll::Ready(end),
+            }
+        }
+    }
 }
 
 /// How a reader that fell behind gets the rest: by asking the origin for it, if the body is still the same.
@@ -78,6 +108,8 @@ pub struct Rest {
     pub request: FetchRequest,
     /// The body's strong ETag.
     pub etag: HeaderValue,
+    /// Bytes of it in all, if known.
+    pub length: Option<u64>,
 }
 
 impl Following {
@@ -142,7 +174,7 @@ impl Following {
         loop {
             match &mut self.source {
                 Source::Fill(follower) => return follower.poll_at(self.offset, cx),
-                Source::Origin(body) => return body.poll_piece(cx),
+                Source::Origin(body) => return body.poll_at(self.offset, cx),
                 Source::Asking(answer) => match std::task::ready!(answer.as_mut().poll(cx)) {
                     Ok(body) => self.source = Source::Origin(body),
                     Err(_) => return Poll::Ready(Some(Err(FetchError::FellBehind))),
@@ -159,18 +191,29 @@ impl Following {
     }
 }
 
-/// RFC 9110 15.3.7: only a `206` that begins where it should, of the same strong ETag, is the rest of the same body.
-async fn ask(rest: Rest, from: u64) -> Result<Box<dyn ReadBody>, FetchError> {
+/// RFC 9110 15.3.7: only a `206` that goes from where it should to the end, of the same strong ETag, is the rest of the same
+/// body.
+async fn ask(rest: Rest, from: u64) -> Result<Resumed, FetchError> {
     let request = forward::rest_of(rest.request, rest.etag.clone(), from);
     let fetched = rest.fetch.fetch(request, None).await?;
-    let starts = format!("bytes {from}-");
-    let begins = fetched
-        .fields
-        .get(CONTENT_RANGE)
-        .is_some_and(|value| value.as_bytes().starts_with(starts.as_bytes()));
-    let same = fetched.fields.get(ETAG) == Some(&rest.etag);
-    match fetched.status == StatusCode::PARTIAL_CONTENT && begins && same {
-        true => Ok(fetched.body),
-        false => Err(FetchError::FellBehind),
+    let same = fetched.fields.get(ETAG) == Some(&rest.etag) && fetched.status == StatusCode::PARTIAL_CONTENT;
+    let end = fetched.fields.get(CONTENT_RANGE).and_then(|value| end_of_rest(value, from));
+    match end.filter(|end| same && rest.length.is_none_or(|length| length == *end)) {
+        Some(end) => Ok(Resumed {
+            body: fetched.body,
+            piece: Bytes::new(),
+            at: from,
+            end,
+        }),
+        None => Err(FetchError::FellBehind),
     }
+}
+
+/// The complete length that `Content-Range` gives, if the range goes from `from` to its end.
+fn end_of_rest(value: &HeaderValue, from: u64) -> Option<u64> {
+    let (range, complete) = value.to_str().ok()?.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let complete = complete.parse::<u64>().ok()?;
+    let is_rest = first.parse() == Ok(from) && last.parse::<u64>().ok()?.checked_add(1) == Some(complete);
+    is_rest.then_some(complete)
 }

@@ -101,6 +101,7 @@ impl<'e> Round<'e> {
             let step = match self.join(false) {
                 Join::Found(looked) => self.found(looked),
                 Join::Lead(fill, Some(follower), permit) => {
+                    self.status.collapsed = false;
                     self.run(fill, permit);
                     self.follow(follower).await
                 }
@@ -310,6 +311,7 @@ impl<'e> Round<'e> {
             fetch: Arc::clone(&self.edge.origins[self.request.route.origin].fetch),
             request: forward::for_all(&self.request),
             etag,
+            length: head.content_length,
         })
     }
 

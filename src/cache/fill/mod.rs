@@ -203,6 +203,8 @@ impl Fill {
         let mut state = self.state.lock();
         state.buffer.forget_before(0);
         self.forget(&mut state);
+        // With nobody reading, its window would stay shut for ever.
+        self.give_up_if_unread(&mut state);
     }
 
     /// Ends the body.

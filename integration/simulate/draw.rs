@@ -1,0 +1,219 @@
+//! Plans drawn from a seed.
+
+use crate::executor::Ms;
+use crate::plan::{Ask, Behaviour, Knobs, Method, Op, Outcome, Plan, Policy, Resource, Tag, Target, VaryBy, Version, What};
+use crate::prng::Prng;
+use crate::world::HOSTS;
+
+const SECOND: Ms = 1000;
+
+/// What sets one plan apart from another as a whole.
+struct Mood {
+    /// Some bodies are larger than a chunk.
+    large: bool,
+    /// The origin fails often.
+    failing: bool,
+    /// Purges are frequent.
+    purging: bool,
+    /// Most responses may be stored.
+    storable: bool,
+    /// Milliseconds over which things happen.
+    span: Ms,
+}
+
+/// The plan of `seed`.
+pub fn plan(seed: u64) -> Plan {
+    let mut prng = Prng::new(seed);
+    let prng = &mut prng;
+    let mood = Mood {
+        large: prng.chance(15),
+        failing: prng.chance(35),
+        purging: prng.chance(50),
+        storable: prng.chance(60),
+        span: prng.pick(&[SECOND, 5 * SECOND, 30 * SECOND, 200 * SECOND]),
+    };
+    let knobs = knobs(prng, &mood);
+    let resources: Vec<Resource> = (0..prng.between(1, 4) as usize).map(|place| resource(prng, &mood, place)).collect();
+    let moments: Vec<Ms> = (0..prng.between(1, 6)).map(|_| prng.below(mood.span)).collect();
+    let count = if mood.large { prng.between(3, 16) } else { prng.between(4, 40) };
+    let ops = (0..count).map(|_| op(prng, &mood, &resources, &moments)).collect();
+    Plan {
+        schedule: prng.next(),
+        knobs,
+        resources,
+        ops,
+    }
+}
+
+fn knobs(prng: &mut Prng, mood: &Mood) -> Knobs {
+    let defaults = Knobs::default();
+    let small = match mood.large {
+        true => [1 << 20, 2 << 20, 4 << 20],
+        false => [16 << 10, 64 << 10, 256 << 10],
+    };
+    Knobs {
+        ram: if prng.chance(30) { prng.pick(&small) } else { defaults.ram },
+        window: prng.pick(&[1 << 10, 8 << 10, 64 << 10]),
+        pass_window: prng.pick(&[512, 4 << 10, 32 << 10]),
+        finish_bytes: prng.pick(&[0, 1 << 10, 64 << 10]),
+        finish_share: prng.pick(&[0.1, 0.5, 1.0]),
+        max_fills: if prng.chance(5) { prng.between(1, 4) as usize } else { defaults.max_fills },
+        max_readers: if prng.chance(5) { prng.between(1, 4) as usize } else { defaults.max_readers },
+        client_may_revalidate: prng.chance(20),
+        swr: if prng.chance(15) { prng.between(1, 60) } else { 0 },
+        sie: if prng.chance(15) { prng.between(1, 60) } else { 0 },
+        spurious: prng.chance(20),
+        housekeeping: prng.between(1, 32) as u32,
+        ..defaults
+    }
+}
+
+fn resource(prng: &mut Prng, mood: &Mood, place: usize) -> Resource {
+    let several = prng.chance(25);
+    let policies: Vec<Policy> = (0..if several { prng.between(2, 3) } else { 1 }).map(|_| policy(prng, mood, several)).collect();
+    let tag = prng.pick(&[Tag::None, Tag::Strong, Tag::Strong, Tag::Weak, Tag::OfAllVariants, Tag::Always]);
+    let size = size(prng, mood);
+    let constant = prng.chance(60);
+    let version = |prng: &mut Prng| Version {
+        size: if constant { size } else { self::size(prng, mood) },
+        etag: if tag != Tag::Always && prng.chance(15) { Tag::None } else { tag },
+        last_modified: tag != Tag::Always && prng.chance(50),
+        status: if prng.chance(5) { 404 } else { 200 },
+    };
+    let versions = (0..prng.between(1, 4)).map(|_| version(prng)).collect();
+    let changes = (0..prng.below(4)).map(|_| prng.below(mood.span)).collect();
+    let policy_changes = (1..policies.len()).map(|_| prng.below(mood.span)).collect();
+    let behaviours = (0..prng.between(1, 5)).map(|_| behaviour(prng, mood, size)).collect();
+    Resource {
+        host: HOSTS[place % 2],
+        path: ["/r/0", "/r/1", "/s", "/r/10"][place % 4],
+        query: if place == 2 { Some("q=1") } else { None },
+        versions,
+        changes,
+        policies,
+        policy_changes,
+        behaviours,
+    }
+}
+
+fn size(prng: &mut Prng, mood: &Mood) -> usize {
+    const CHUNK: u64 = verge::store::CHUNK as u64;
+    let size = match (mood.large, prng.below(10)) {
+        (_, 0) => prng.below(3),
+        (true, 1..=6) => CHUNK * prng.between(1, 2) + prng.pick(&[0, 1, 1000, 100_000]),
+        (_, 7..=9) => prng.between(3, 64 << 10),
+        _ => prng.between(3, 3000),
+    };
+    size as usize
+}
+
+fn policy(prng: &mut Prng, mood: &Mood, explicit: bool) -> Policy {
+    let now_and_then = |prng: &mut Prng, most: u64| prng.chance(25).then(|| prng.between(1, most));
+    let lifetime = prng.pick(&[0, 1, 2, 10, 60, 600]);
+    let odd = |prng: &mut Prng, percent: u64| prng.chance(if mood.storable { percent / 4 } else { percent });
+    Policy {
+        max_age: (explicit || prng.chance(85)).then_some(lifetime),
+        s_maxage: prng.chance(8).then(|| prng.between(0, 30)),
+        swr: now_and_then(prng, 60),
+        sie: now_and_then(prng, 100),
+        no_cache: odd(prng, 10),
+        no_store: odd(prng, 12),
+        private: odd(prng, 12),
+        public: prng.chance(15),
+        must_revalidate: prng.chance(8),
+        vary: match prng.below(20) {
+            0..=11 => VaryBy::Nothing,
+            12..=16 => VaryBy::Lang,
+            17..=18 => VaryBy::LangAndMode,
+            _ => VaryBy::Star,
+        },
+        tags: (0..prng.below(3)).map(|_| prng.below(3) as u8).collect(),
+    }
+}
+
+fn behaviour(prng: &mut Prng, mood: &Mood, size: usize) -> Behaviour {
+    let trouble = if mood.failing { 30 } else { 3 };
+    let outcome = match prng.chance(trouble) {
+        false => Outcome::Response,
+        true => match prng.below(3) {
+            0 => Outcome::NoHead,
+            _ => Outcome::Error(prng.pick(&[500, 502, 503, 504]), prng.chance(25)),
+        },
+    };
+    let least = (size / 60).max(1) as u64;
+    Behaviour {
+        delay: prng.pick(&[0, 0, 5, 20, 100, 3000]),
+        late: prng.chance(40),
+        outcome,
+        piece: prng.between(least, least * 40) as usize,
+        pause: prng.pick(&[0, 0, 1, 10, 300]),
+        chunked: prng.chance(25),
+        cut: prng.chance(trouble).then(|| prng.below(1000)),
+        unconditional: prng.chance(15),
+        no_ranges: prng.chance(15),
+        short_range: prng.chance(10).then(|| prng.between(1, 3000)),
+        age: prng.chance(10).then(|| prng.between(0, 12)),
+        date: prng.chance(80),
+    }
+}
+
+fn op(prng: &mut Prng, mood: &Mood, resources: &[Resource], moments: &[Ms]) -> Op {
+    let spread = prng.pick(&[1, 30, 300, 3000]);
+    let at = prng.pick(moments) + prng.below(spread);
+    let what = match prng.chance(if mood.purging { 18 } else { 2 }) {
+        true => What::Purge(target(prng, resources), prng.chance(70)),
+        false => What::Ask(ask(prng, resources)),
+    };
+    Op { at, what }
+}
+
+fn target(prng: &mut Prng, resources: &[Resource]) -> Target {
+    let place = prng.below(resources.len() as u64) as usize;
+    match prng.below(6) {
+        0..=1 => Target::Url(place),
+        2 => Target::Tag(prng.below(3) as u8),
+        3 => Target::Prefix(prng.pick(&["a.example/r", "a.example/s?q", "b", "b.example/r/1"]).to_owned()),
+        4 => Target::Site(prng.pick(&HOSTS)),
+        _ => Target::All,
+    }
+}
+
+fn ask(prng: &mut Prng, resources: &[Resource]) -> Ask {
+    // The first is the popular one.
+    let resource = if prng.chance(60) { 0 } else { prng.below(resources.len() as u64) as usize };
+    let size = resources[resource].versions[0].size as u64;
+    let slow = prng.chance(20);
+    Ask {
+        resource,
+        secure: prng.chance(5),
+        method: match prng.below(20) {
+            0 => Method::Post,
+            1 => Method::Head,
+            _ => Method::Get,
+        },
+        lang: prng.chance(40).then(|| prng.below(3) as u8),
+        mode: prng.chance(20).then(|| prng.below(2) as u8),
+        authorization: prng.chance(6),
+        cookie: prng.chance(8),
+        cache_control: prng.chance(12).then(|| prng.pick(&["no-store", "no-store", "only-if-cached", "no-cache", "max-stale"])),
+        range: prng.chance(15).then(|| range(prng, size)),
+        if_none_match: prng.chance(10).then(|| prng.below(3) as u32),
+        if_range: prng.chance(5).then(|| prng.below(2) as u32),
+        pace: if slow { prng.pick(&[1, 20, 500]) } else { 0 },
+        stall: (slow && prng.chance(50)).then(|| (prng.below(size + 1), prng.pick(&[SECOND, 60 * SECOND]))),
+        leaves_at: prng.chance(12).then(|| prng.pick(&[0, 1, 7, 50, 1000])),
+        leaves_after: prng.chance(10).then(|| prng.below(size + 1)),
+    }
+}
+
+fn range(prng: &mut Prng, size: u64) -> String {
+    let from = prng.below(size + 2);
+    let length = prng.between(1, size / 3 + 2);
+    let (to, next) = (from + length - 1, from + length + prng.between(1, size / 4 + 100));
+    match prng.below(5) {
+        0 => format!("bytes={from}-"),
+        1 => format!("bytes=-{length}"),
+        2 => format!("bytes={from}-{to},{next}-{}", next + length),
+        _ => format!("bytes={from}-{to}"),
+    }
+}

@@ -1,0 +1,228 @@
+//! Judging an answer's body: every byte, its end, and when it ended.
+
+use std::sync::Arc;
+
+use verge::origin::FetchError;
+use verge::pipeline::BodyLength;
+
+use super::{Judged, Seen, broken};
+use crate::ledger::{Content, Given, Ledger, Request, Stamp};
+use crate::world::World;
+
+/// What a body must be, and what has come of it.
+#[derive(Debug)]
+pub struct Expected {
+    /// The content that it is of, and the contact that brought it; none if any text will do.
+    of: Option<(usize, Arc<Content>)>,
+    shape: Shape,
+    /// Bytes that the head promises.
+    promised: Option<u64>,
+    head: Stamp,
+    /// Bytes that have come.
+    pub come: u64,
+    /// The contact that brings them, and where in its content they begin.
+    pub reading: Option<(usize, u64)>,
+    gathered: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Shape {
+    /// These bytes of the content.
+    Stretch(u64, u64),
+    /// Several parts, between lines that begin with this boundary.
+    Parts(String),
+}
+
+impl Expected {
+    /// Any body, as long as its length is the promised one.
+    pub fn anything(head: Stamp, seen: &Seen) -> Self {
+        Expected {
+            of: None,
+            shape: Shape::Stretch(0, 0),
+            promised: promised(seen),
+            head,
+            come: 0,
+            reading: None,
+            gathered: Vec::new(),
+        }
+    }
+
+    /// The content that the contact of this number brought, or a part of it.
+    pub fn of(request: &Request, contact: usize, given: &Given, seen: &Seen, head: Stamp) -> Judged<Self> {
+        let size = given.content.bytes.len() as u64;
+        let boundary = seen.field("content-type").and_then(|kind| kind.strip_prefix("multipart/byteranges; boundary="));
+        let shape = match (seen.status, boundary) {
+            (206, Some(boundary)) => Shape::Parts(boundary.to_owned()),
+            (206, None) => part(request, size, seen, given)?,
+            _ => Shape::Stretch(0, size),
+        };
+        let from = match shape {
+            Shape::Stretch(from, _) => from,
+            Shape::Parts(_) => 0,
+        };
+        Ok(Expected {
+            reading: Some((contact, from)),
+            of: Some((contact, Arc::clone(&given.content))),
+            shape,
+            ..Expected::anything(head, seen)
+        })
+    }
+}
+
+fn promised(seen: &Seen) -> Option<u64> {
+    match seen.length {
+        BodyLength::Known(length) => Some(length),
+        BodyLength::NoBody | BodyLength::Unknown => None,
+    }
+}
+
+/// The one part that a `206` has: the one that was asked for.
+fn part(request: &Request, size: u64, seen: &Seen, given: &Given) -> Judged<Shape> {
+    let said = seen.field("content-range").unwrap_or_default();
+    let Some((from, to, of)) = content_range(said) else {
+        return broken("head", format!("the Content-Range {said:?} cannot be read"));
+    };
+    let asked = request.ask.range.as_deref().and_then(|range| single(range, size));
+    let is_origins = given.status == 206 && given.from == from;
+    let length = promised(seen);
+    match of == size && length == Some(to - from) && (is_origins || asked == Some((from, to))) {
+        true => Ok(Shape::Stretch(from, to)),
+        false => broken("head", format!("{said} of {size} bytes, {length:?} long, for {:?}", request.ask.range)),
+    }
+}
+
+/// `bytes a-b/c` as `(a, b + 1, c)`.
+fn content_range(value: &str) -> Option<(u64, u64, u64)> {
+    let (range, of) = value.strip_prefix("bytes ")?.split_once('/')?;
+    let (from, last) = range.split_once('-')?;
+    Some((from.parse().ok()?, last.parse::<u64>().ok()? + 1, of.parse().ok()?))
+}
+
+/// What a range of one part asks of `size` bytes; of several, what is left if the others lie beyond the end.
+fn single(range: &str, size: u64) -> Option<(u64, u64)> {
+    let specs = range.strip_prefix("bytes=")?.split(',');
+    let mut parts = specs.filter_map(|spec| {
+        let (first, last) = spec.split_once('-')?;
+        match (first, last) {
+            ("", last) => Some((size.saturating_sub(last.parse().ok()?), size)),
+            (first, "") => Some((first.parse().ok()?, size)),
+            (first, last) => Some((first.parse().ok()?, (last.parse::<u64>().ok()? + 1).min(size))),
+        }
+    });
+    parts.find(|(from, to)| from < to)
+}
+
+/// Invariant 1, bytes: what has come is what the content has at that place.
+pub fn judge_piece(world: &World, number: usize, expected: &mut Expected, piece: &[u8]) -> Judged<()> {
+    let mut ledger = world.ledger.lock();
+    let (at, length) = (expected.come, piece.len() as u64);
+    expected.come += length;
+    if expected.promised.is_some_and(|promised| expected.come > promised) {
+        return broken("long", format!("request {number} got more than {:?} bytes", expected.promised));
+    }
+    let Some((contact, content)) = &expected.of else { return Ok(()) };
+    let Shape::Stretch(from, to) = expected.shape else {
+        // Parts may lie anywhere in the content.
+        ledger.requests[number].reading = Some((*contact, content.bytes.len() as u64));
+        expected.gathered.extend_from_slice(piece);
+        return Ok(());
+    };
+    let offset = from + at;
+    ledger.requests[number].reading = Some((*contact, offset + length));
+    if offset + length > to {
+        return broken("long", format!("request {number} got bytes beyond {to}"));
+    }
+    let wanted = content.bytes.get(offset as usize..(offset + length) as usize);
+    match wanted == Some(piece) || resumed_by_a_lie(&ledger, number, *contact, offset, piece) {
+        true => Ok(()),
+        false => broken(
+            "wrong bytes",
+            format!("request {number} got at {offset} not {} but {}", content.name, ledger.whose(piece, offset)),
+        ),
+    }
+}
+
+/// A reader that fell behind asked for the rest, and the origin gave it that of another version under the same strong ETag.
+fn resumed_by_a_lie(ledger: &Ledger, number: usize, contact: usize, offset: u64, piece: &[u8]) -> bool {
+    let etag = ledger.contacts[contact].given.as_ref().and_then(|given| given.etag.as_deref());
+    let own = ledger.contacts.iter().filter(|contact| contact.request == number && contact.range);
+    let mut rests = own.filter_map(|contact| contact.given.as_ref()).filter(|given| given.lying && given.etag.as_deref() == etag);
+    rests.any(|given| given.content.bytes.get(offset as usize..).is_some_and(|rest| rest.starts_with(piece)))
+}
+
+/// Invariant 3: an answer that ends without an error is as long as it says, and whole.
+pub fn judge_end(world: &World, number: usize, expected: &Expected) -> Judged<()> {
+    let ledger = world.ledger.lock();
+    if let Some(promised) = expected.promised
+        && expected.come != promised
+    {
+        return broken("short", format!("request {number} got {} of {promised} bytes and no error", expected.come));
+    }
+    let Some((contact, content)) = &expected.of else { return Ok(()) };
+    match &expected.shape {
+        Shape::Stretch(from, to) if expected.come != to - from => {
+            broken("short", format!("request {number} got {} of {} bytes and no error", expected.come, to - from))
+        }
+        Shape::Parts(boundary) if !parts_are_right(&expected.gathered, boundary, content) => {
+            broken("wrong bytes", format!("request {number} got a multipart body that is not of {}", content.name))
+        }
+        _ => in_time(world, &ledger, number, expected, *contact),
+    }
+}
+
+/// Whether every part is what its `Content-Range` says, and there is at least one.
+fn parts_are_right(body: &[u8], boundary: &str, content: &Content) -> bool {
+    let mut rest = body;
+    let begin = format!("\r\n--{boundary}\r\n");
+    let end = format!("\r\n--{boundary}--\r\n");
+    let mut parts = 0;
+    while let Some(part) = rest.strip_prefix(begin.as_bytes()) {
+        let Some(blank) = part.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+        let head = String::from_utf8_lossy(&part[..blank]).into_owned();
+        let said = head.lines().find_map(|line| line.strip_prefix("Content-Range: "));
+        let Some((from, to, of)) = said.and_then(content_range) else { return false };
+        let (body, wanted) = (&part[blank + 4..], content.bytes.get(from as usize..to as usize));
+        let right = of == content.bytes.len() as u64 && wanted.is_some_and(|wanted| body.starts_with(wanted));
+        if !right {
+            return false;
+        }
+        rest = &body[(to - from) as usize..];
+        parts += 1;
+    }
+    parts > 0 && rest == end.as_bytes()
+}
+
+/// A body may break off only for a reason.
+pub fn judge_break(world: &World, number: usize, expected: &Expected, error: FetchError) -> Judged<()> {
+    let mut ledger = world.ledger.lock();
+    let at = world.now();
+    ledger.note(at, || format!("request {number}: the body breaks off: {error:?}"));
+    ledger.count("bodies that broke off");
+    let Some((contact, _)) = &expected.of else { return Ok(()) };
+    let source = &ledger.contacts[*contact];
+    let brought_whole = source.given.as_ref().is_some_and(|given| !given.cut);
+    let mut own = ledger.contacts.iter().filter(|contact| contact.request == number);
+    let own_failed = own.any(|contact| contact.failed.is_some() || contact.given.as_ref().is_some_and(|given| given.cut));
+    let fell_behind = error == FetchError::FellBehind && !(world.plan.knobs.is_roomy() && source.given.as_ref().is_some_and(|given| given.shareable));
+    match brought_whole && !own_failed && !fell_behind {
+        true => broken("needless break", format!("request {number} got {error:?} though #{contact} came whole")),
+        false => in_time(world, &ledger, number, expected, *contact),
+    }
+}
+
+/// Invariant 5: who takes what comes as soon as it comes has it when the origin has given it.
+fn in_time(world: &World, ledger: &Ledger, number: usize, expected: &Expected, contact: usize) -> Judged<()> {
+    if !ledger.requests[number].ask.is_fast() {
+        return Ok(());
+    }
+    let own = ledger.contacts.iter().filter(|other| other.request == number && other.range);
+    let sources = own.chain([&ledger.contacts[contact]]).filter_map(|contact| contact.given.as_ref());
+    let scheduled = sources.map(|given| given.schedule_end).max().unwrap_or(0).max(expected.head.at);
+    match world.now() <= scheduled {
+        true => Ok(()),
+        false => broken(
+            "held up",
+            format!("request {number} had its body at {} ms, but the origin had given it by {scheduled} ms", world.now()),
+        ),
+    }
+}

@@ -1,0 +1,181 @@
+//! One run of a plan: the edge, its origin and its clients, over virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use verge::cache::{KeyParts, SchemeClass, Secret, Settings, fill::Terms};
+use verge::config::{ClientLimits, Config, Glob, Origin as OriginEntry, Route, Site, SiteTable};
+use verge::origin::{Fetch, OriginConfig};
+use verge::pipeline::{Edge, Spawn};
+use verge::policy::reuse;
+use verge::purge::Mode;
+
+use crate::client;
+use crate::executor::{Ended, Executor, Handle, Ms};
+use crate::ledger::{Ledger, Purge, Violation};
+use crate::model;
+use crate::origin::Origin;
+use crate::plan::{Knobs, Plan, Target, What};
+
+/// The hosts of the sites.
+pub const HOSTS: [&str; 2] = ["a.example", "b.example"];
+
+/// What the parts of a simulation share.
+pub struct World {
+    /// What is to happen.
+    pub plan: Arc<Plan>,
+    /// Time and tasks.
+    pub handle: Handle,
+    /// What happened.
+    pub ledger: Mutex<Ledger>,
+}
+
+impl World {
+    /// The present moment.
+    pub fn now(&self) -> Ms {
+        self.handle.now()
+    }
+
+    /// The place in the plan of what `host` has at `target`.
+    pub fn resource(&self, host: &str, target: &str) -> usize {
+        let text = format!("{host}{target}");
+        self.plan.resources.iter().position(|resource| resource.text() == text).unwrap_or(0)
+    }
+}
+
+/// Runs `plan` and gives what happened. `keep` says whether to write the history.
+pub fn run(plan: &Plan, keep: bool) -> Ledger {
+    let mut executor = Executor::new(plan.schedule, plan.knobs.spurious);
+    let world = Arc::new(World {
+        plan: Arc::new(plan.clone()),
+        handle: executor.handle(),
+        ledger: Mutex::new(Ledger::new(plan, keep)),
+    });
+    let edge = Arc::new(edge(&world));
+    for op in &plan.ops {
+        let (world, edge, op) = (Arc::clone(&world), Arc::clone(&edge), op.clone());
+        executor.handle().start(async move {
+            world.handle.until(op.at).await;
+            match op.what {
+                What::Ask(ask) => client::ask(world, edge, ask).await,
+                What::Purge(target, hard) => purge(&world, &edge, target, hard),
+            }
+        });
+    }
+    let mut polls = 0;
+    let ended = executor.run(|| {
+        polls += 1;
+        // moka would else do this by real time.
+        if polls % plan.knobs.housekeeping == 0 {
+            edge.cache.ram().weight();
+        }
+        model::watch(&world, &edge, &plan.knobs);
+    });
+    // Tasks that are left write down that they end.
+    drop(executor);
+    finish(&world, &edge, ended)
+}
+
+fn finish(world: &World, edge: &Edge, ended: Ended) -> Ledger {
+    let mut ledger = std::mem::take(&mut *world.ledger.lock());
+    let at = world.now();
+    let mut broken = |rule, what| ledger.broken(at, Violation { rule, what });
+    match ended {
+        Ended::Finished => {}
+        Ended::Stuck(tasks) => broken("lost wake-up", format!("{tasks} tasks wait for ever")),
+        Ended::Endless => broken("livelock", "the tasks never come to an end".to_owned()),
+    }
+    if ended == Ended::Finished && edge.cache.fills_under_way() > 0 {
+        broken("leak", format!("{} fills are counted, but none is left", edge.cache.fills_under_way()));
+    }
+    model::at_the_end(&world.plan, &mut ledger, at);
+    ledger
+}
+
+fn purge(world: &World, edge: &Edge, target: Target, hard: bool) {
+    let mode = if hard { Mode::Hard } else { Mode::Soft };
+    let cache = &edge.cache;
+    match &target {
+        Target::Url(place) => {
+            let resource = &world.plan.resources[*place];
+            let parts = KeyParts {
+                scheme: SchemeClass::Clear,
+                host: resource.host,
+                path: resource.path,
+                query: resource.query,
+            };
+            cache.purge_url(&parts, mode)
+        }
+        Target::Tag(tag) => cache.purge_tag(&format!("t{tag}"), mode),
+        Target::Prefix(prefix) => cache.purge_prefix(prefix, mode),
+        Target::Site(site) => cache.purge_site(site, mode),
+        Target::All => cache.purge_all(mode),
+    };
+    let mut ledger = world.ledger.lock();
+    let done = ledger.stamp(world.now());
+    ledger.note(done.at, || format!("purge, {}: {target:?}", if hard { "hard" } else { "soft" }));
+    ledger.count(if hard { "hard purges" } else { "soft purges" });
+    ledger.purges.push(Purge { target, hard, done });
+}
+
+fn edge(world: &Arc<World>) -> Edge {
+    let knobs = &world.plan.knobs;
+    let config = Config {
+        threads: 1,
+        listen: Vec::new(),
+        client: ClientLimits::default(),
+        cache: settings(knobs),
+        origins: vec![OriginEntry {
+            reach: OriginConfig::default(),
+            max_fetches: usize::MAX,
+        }],
+        sites: sites(knobs),
+    };
+    let origin: Arc<dyn Fetch> = Arc::new(Origin(Arc::clone(world)));
+    let spawn: Arc<dyn Spawn> = Arc::new(world.handle.clone());
+    Edge::new(Arc::new(config), vec![origin], Secret::new([7; 16]), Arc::new(world.handle.clock()), spawn)
+}
+
+fn settings(knobs: &Knobs) -> Settings {
+    Settings {
+        ram: knobs.ram,
+        chunk_share: knobs.chunk_share,
+        terms: Terms {
+            window: knobs.window,
+            pass_window: knobs.pass_window,
+            finish_bytes: knobs.finish_bytes,
+            finish_share: knobs.finish_share,
+            detached: false,
+        },
+        max_fills: knobs.max_fills,
+        max_readers: knobs.max_readers,
+        ..Settings::default()
+    }
+}
+
+fn sites(knobs: &Knobs) -> SiteTable {
+    let mut table = SiteTable::default();
+    for host in HOSTS {
+        let route = Route {
+            path: Glob::new("*"),
+            site: host.into(),
+            origin: 0,
+            cache: true,
+            upgrade: false,
+            max_body: 1 << 20,
+            terms: reuse::Terms {
+                stale_while_revalidate: Duration::from_secs(knobs.swr),
+                stale_if_error: Duration::from_secs(knobs.sie),
+                client_may_revalidate: knobs.client_may_revalidate,
+            },
+        };
+        let site = Site {
+            name: host.into(),
+            routes: vec![Arc::new(route)],
+        };
+        // The hosts differ, so none is taken.
+        let _ = table.add(site, &[host.to_owned()]);
+    }
+    table
+}
