@@ -10,7 +10,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use verge::cache::SchemeClass;
 use verge::origin::{FetchError, ReadBody, RequestBody};
-use verge::pipeline::{Answer, BodyLength, Decision, Edge, OwnedRequest, RequestLength, RequestView, decide, execute, refresh};
+use verge::pipeline::{
+    Answer, BodyLength, Decision, Edge, OwnedRequest, RequestLength, RequestView, decide, execute, refresh,
+};
 use verge::policy::fields::{Field, RequestFields};
 
 use crate::executor::Ms;
@@ -102,21 +104,35 @@ fn shown(world: &World, ask: &Ask) -> String {
 async fn visit(world: &Arc<World>, edge: &Arc<Edge>, ask: &Ask, number: usize) {
     let resource = &world.plan.resources[ask.resource];
     let lines = lines(world, ask, number);
-    let lines: Vec<Field<'_>> = lines.iter().map(|(name, value)| Field { name: name.as_bytes(), value: value.as_bytes() }).collect();
+    let lines: Vec<Field<'_>> = lines
+        .iter()
+        .map(|(name, value)| Field {
+            name: name.as_bytes(),
+            value: value.as_bytes(),
+        })
+        .collect();
     let view = RequestView {
         method: match ask.method {
             Method::Get => "GET",
             Method::Head => "HEAD",
             Method::Post => "POST",
         },
-        scheme: if ask.secure { SchemeClass::Secure } else { SchemeClass::Clear },
+        scheme: if ask.secure {
+            SchemeClass::Secure
+        } else {
+            SchemeClass::Clear
+        },
         host: Cow::Borrowed(resource.host),
         path: Cow::Borrowed(resource.path),
         query: resource.query,
         fields: RequestFields::new(&lines),
         client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         version: "1.1",
-        body: if ask.method == Method::Post { RequestLength::Known(4) } else { RequestLength::None },
+        body: if ask.method == Method::Post {
+            RequestLength::Known(4)
+        } else {
+            RequestLength::None
+        },
     };
     let now = edge.clock.monotonic();
     let mut body = Form(Some(Bytes::from_static(b"a=b\n")));
@@ -157,7 +173,10 @@ fn lines(world: &World, ask: &Ask, number: usize) -> Vec<(&'static str, String)>
     say("Range", ask.range.clone());
     let ledger = world.ledger.lock();
     say("If-None-Match", ledger.requests[number].if_none_match.clone());
-    say("If-Range", ask.if_range.and_then(|before| etag(world, &ledger, ask, before)));
+    say(
+        "If-Range",
+        ask.if_range.and_then(|before| etag(world, &ledger, ask, before)),
+    );
     lines
 }
 

@@ -1,7 +1,9 @@
 //! Plans drawn from a seed.
 
 use crate::executor::Ms;
-use crate::plan::{Ask, Behaviour, Knobs, Method, Op, Outcome, Plan, Policy, Resource, Tag, Target, VaryBy, Version, What};
+use crate::plan::{
+    Ask, Behaviour, Knobs, Method, Op, Outcome, Plan, Policy, Resource, Tag, Target, VaryBy, Version, What,
+};
 use crate::prng::Prng;
 use crate::world::HOSTS;
 
@@ -33,9 +35,15 @@ pub fn plan(seed: u64) -> Plan {
         span: prng.pick(&[SECOND, 5 * SECOND, 30 * SECOND, 200 * SECOND]),
     };
     let knobs = knobs(prng, &mood);
-    let resources: Vec<Resource> = (0..prng.between(1, 4) as usize).map(|place| resource(prng, &mood, place)).collect();
+    let resources: Vec<Resource> = (0..prng.between(1, 4) as usize)
+        .map(|place| resource(prng, &mood, place))
+        .collect();
     let moments: Vec<Ms> = (0..prng.between(1, 6)).map(|_| prng.below(mood.span)).collect();
-    let count = if mood.large { prng.between(3, 16) } else { prng.between(4, 40) };
+    let count = if mood.large {
+        prng.between(3, 16)
+    } else {
+        prng.between(4, 40)
+    };
     let ops = (0..count).map(|_| op(prng, &mood, &resources, &moments)).collect();
     Plan {
         schedule: prng.next(),
@@ -52,13 +60,25 @@ fn knobs(prng: &mut Prng, mood: &Mood) -> Knobs {
         false => [16 << 10, 64 << 10, 256 << 10],
     };
     Knobs {
-        ram: if prng.chance(30) { prng.pick(&small) } else { defaults.ram },
+        ram: if prng.chance(30) {
+            prng.pick(&small)
+        } else {
+            defaults.ram
+        },
         window: prng.pick(&[1 << 10, 8 << 10, 64 << 10]),
         pass_window: prng.pick(&[512, 4 << 10, 32 << 10]),
         finish_bytes: prng.pick(&[0, 1 << 10, 64 << 10]),
         finish_share: prng.pick(&[0.1, 0.5, 1.0]),
-        max_fills: if prng.chance(5) { prng.between(1, 4) as usize } else { defaults.max_fills },
-        max_readers: if prng.chance(5) { prng.between(1, 4) as usize } else { defaults.max_readers },
+        max_fills: if prng.chance(5) {
+            prng.between(1, 4) as usize
+        } else {
+            defaults.max_fills
+        },
+        max_readers: if prng.chance(5) {
+            prng.between(1, 4) as usize
+        } else {
+            defaults.max_readers
+        },
         client_may_revalidate: prng.chance(20),
         swr: if prng.chance(15) { prng.between(1, 60) } else { 0 },
         sie: if prng.chance(15) { prng.between(1, 60) } else { 0 },
@@ -70,13 +90,26 @@ fn knobs(prng: &mut Prng, mood: &Mood) -> Knobs {
 
 fn resource(prng: &mut Prng, mood: &Mood, place: usize) -> Resource {
     let several = prng.chance(25);
-    let policies: Vec<Policy> = (0..if several { prng.between(2, 3) } else { 1 }).map(|_| policy(prng, mood, several)).collect();
-    let tag = prng.pick(&[Tag::None, Tag::Strong, Tag::Strong, Tag::Weak, Tag::OfAllVariants, Tag::Always]);
+    let policies: Vec<Policy> = (0..if several { prng.between(2, 3) } else { 1 })
+        .map(|_| policy(prng, mood, several))
+        .collect();
+    let tag = prng.pick(&[
+        Tag::None,
+        Tag::Strong,
+        Tag::Strong,
+        Tag::Weak,
+        Tag::OfAllVariants,
+        Tag::Always,
+    ]);
     let size = size(prng, mood);
     let constant = prng.chance(60);
     let version = |prng: &mut Prng| Version {
         size: if constant { size } else { self::size(prng, mood) },
-        etag: if tag != Tag::Always && prng.chance(15) { Tag::None } else { tag },
+        etag: if tag != Tag::Always && prng.chance(15) {
+            Tag::None
+        } else {
+            tag
+        },
         last_modified: tag != Tag::Always && prng.chance(50),
         status: if prng.chance(5) { 404 } else { 200 },
     };
@@ -172,7 +205,10 @@ fn target(prng: &mut Prng, resources: &[Resource]) -> Target {
     match prng.below(6) {
         0..=1 => Target::Url(place),
         2 => Target::Tag(prng.below(3) as u8),
-        3 => Target::Prefix(prng.pick(&["a.example/r", "a.example/s?q", "b", "b.example/r/1"]).to_owned()),
+        3 => Target::Prefix(
+            prng.pick(&["a.example/r", "a.example/s?q", "b", "b.example/r/1"])
+                .to_owned(),
+        ),
         4 => Target::Site(prng.pick(&HOSTS)),
         _ => Target::All,
     }
@@ -180,7 +216,11 @@ fn target(prng: &mut Prng, resources: &[Resource]) -> Target {
 
 fn ask(prng: &mut Prng, resources: &[Resource]) -> Ask {
     // The first is the popular one.
-    let resource = if prng.chance(60) { 0 } else { prng.below(resources.len() as u64) as usize };
+    let resource = if prng.chance(60) {
+        0
+    } else {
+        prng.below(resources.len() as u64) as usize
+    };
     let size = resources[resource].versions[0].size as u64;
     let slow = prng.chance(20);
     Ask {
@@ -195,7 +235,9 @@ fn ask(prng: &mut Prng, resources: &[Resource]) -> Ask {
         mode: prng.chance(20).then(|| prng.below(2) as u8),
         authorization: prng.chance(6),
         cookie: prng.chance(8),
-        cache_control: prng.chance(12).then(|| prng.pick(&["no-store", "no-store", "only-if-cached", "no-cache", "max-stale"])),
+        cache_control: prng
+            .chance(12)
+            .then(|| prng.pick(&["no-store", "no-store", "only-if-cached", "no-cache", "max-stale"])),
         range: prng.chance(15).then(|| range(prng, size)),
         if_none_match: prng.chance(10).then(|| prng.below(3) as u32),
         if_range: prng.chance(5).then(|| prng.below(2) as u32),

@@ -233,7 +233,9 @@ impl Executor {
             due.extend(queues.timers.pop().map(|Reverse(next)| next.waker));
         }
         drop(queues);
-        self.handle.clock.advance(Duration::from_millis(first.at.saturating_sub(now)));
+        self.handle
+            .clock
+            .advance(Duration::from_millis(first.at.saturating_sub(now)));
         due.into_iter().for_each(Waker::wake);
         true
     }

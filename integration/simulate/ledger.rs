@@ -196,11 +196,25 @@ impl Ledger {
 
     /// Which content has `bytes` at `offset`, for people.
     pub fn whose(&self, bytes: &[u8], offset: u64) -> String {
-        let holds = |content: &Content| content.bytes.get(offset as usize..).is_some_and(|rest| rest.starts_with(bytes));
-        let elsewhere = |content: &Content| content.bytes.windows(bytes.len().clamp(1, 16)).position(|at| bytes.starts_with(at));
+        let holds = |content: &Content| {
+            content
+                .bytes
+                .get(offset as usize..)
+                .is_some_and(|rest| rest.starts_with(bytes))
+        };
+        let elsewhere = |content: &Content| {
+            content
+                .bytes
+                .windows(bytes.len().clamp(1, 16))
+                .position(|at| bytes.starts_with(at))
+        };
         match self.contents.values().find(|content| holds(content)) {
             Some(content) => content.name.clone(),
-            None => match self.contents.values().find_map(|content| Some((content, elsewhere(content)?))) {
+            None => match self
+                .contents
+                .values()
+                .find_map(|content| Some((content, elsewhere(content)?)))
+            {
                 Some((content, at)) => format!("{} at {at}", content.name),
                 None => "nothing known".to_owned(),
             },
@@ -210,7 +224,11 @@ impl Ledger {
 
 /// The number of the version that `resource` has at `at`.
 pub fn version_at(plan: &Plan, ledger: &Ledger, resource: usize, at: Ms) -> u32 {
-    let changes = plan.resources[resource].changes.iter().filter(|change| **change <= at).count() as u32;
+    let changes = plan.resources[resource]
+        .changes
+        .iter()
+        .filter(|change| **change <= at)
+        .count() as u32;
     changes + ledger.posts[resource]
 }
 

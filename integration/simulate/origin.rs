@@ -64,19 +64,34 @@ struct State {
 impl Visit {
     fn new(world: Arc<World>, request: FetchRequest) -> Self {
         let at = world.now();
-        let number = |name: &str| request.fields.get(name).and_then(|value| value.to_str().ok()?.parse().ok());
+        let number = |name: &str| {
+            request
+                .fields
+                .get(name)
+                .and_then(|value| value.to_str().ok()?.parse().ok())
+        };
         let resource = world.resource(&request.host, &request.target);
         let mut ledger = world.ledger.lock();
         let contact = ledger.contacts.len();
-        let nth = ledger.contacts.iter().filter(|contact| contact.resource == resource).count();
+        let nth = ledger
+            .contacts
+            .iter()
+            .filter(|contact| contact.resource == resource)
+            .count();
         let behaviours = &world.plan.resources[resource].behaviours;
         let behaviour = behaviours[nth % behaviours.len()].clone();
         let begun = ledger.stamp(at);
-        let selecting = (number("x-lang").map(|n: usize| n as u8), number("x-mode").map(|n: usize| n as u8));
+        let selecting = (
+            number("x-lang").map(|n: usize| n as u8),
+            number("x-mode").map(|n: usize| n as u8),
+        );
         let request_number = number("x-request").unwrap_or(usize::MAX);
         ledger.contacts.push(Contact {
             resource,
-            secure: request.fields.get("x-forwarded-proto").is_some_and(|value| value == "https"),
+            secure: request
+                .fields
+                .get("x-forwarded-proto")
+                .is_some_and(|value| value == "https"),
             request: request_number,
             selecting,
             range: request.fields.contains_key(header::RANGE),
@@ -89,9 +104,25 @@ impl Visit {
             bytes_given: 0,
         });
         ledger.note(at, || {
-            let asked = |name: HeaderName| request.fields.get(&name).map(|value| format!(" {name}: {value:?}")).unwrap_or_default();
-            let conditions = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::RANGE, header::IF_RANGE].map(asked).concat();
-            format!("origin #{contact}: {} {} for request {request_number}{conditions}", request.method, request.target)
+            let asked = |name: HeaderName| {
+                request
+                    .fields
+                    .get(&name)
+                    .map(|value| format!(" {name}: {value:?}"))
+                    .unwrap_or_default()
+            };
+            let conditions = [
+                header::IF_NONE_MATCH,
+                header::IF_MODIFIED_SINCE,
+                header::RANGE,
+                header::IF_RANGE,
+            ]
+            .map(asked)
+            .concat();
+            format!(
+                "origin #{contact}: {} {} for request {request_number}{conditions}",
+                request.method, request.target
+            )
         });
         drop(ledger);
         Visit {
@@ -155,7 +186,11 @@ impl Visit {
         let contact = self.contact;
         ledger.contacts[contact].failed = Some(stamp);
         ledger.note(at, || format!("origin #{contact}: fails"));
-        [FetchError::ConnectionRefused, FetchError::ReadTimeout, FetchError::ConnectionTerminated][contact % 3]
+        [
+            FetchError::ConnectionRefused,
+            FetchError::ReadTimeout,
+            FetchError::ConnectionTerminated,
+        ][contact % 3]
     }
 
     fn error(self, status: u16, with_policy: bool, state: State) -> Fetched<'static> {
@@ -196,10 +231,19 @@ impl Visit {
         }
         if let Some(known) = self.request.fields.get(header::IF_NONE_MATCH) {
             let bare = |tag: &str| tag.trim_start_matches("W/").to_owned();
-            return state.etag.as_deref().is_some_and(|etag| known.to_str().is_ok_and(|known| bare(known) == bare(etag)));
+            return state
+                .etag
+                .as_deref()
+                .is_some_and(|etag| known.to_str().is_ok_and(|known| bare(known) == bare(etag)));
         }
-        let since = self.request.fields.get(header::IF_MODIFIED_SINCE).and_then(|value| date::parse(value.as_bytes()));
-        state.modified.is_some_and(|modified| since.is_some_and(|since| since >= wall(modified)))
+        let since = self
+            .request
+            .fields
+            .get(header::IF_MODIFIED_SINCE)
+            .and_then(|value| date::parse(value.as_bytes()));
+        state
+            .modified
+            .is_some_and(|modified| since.is_some_and(|since| since >= wall(modified)))
     }
 
     /// RFC 9110 14.2, 13.1.5: only `a-b` and `a-` are understood.
@@ -210,11 +254,19 @@ impl Visit {
             return None;
         }
         if let Some(condition) = fields.get(header::IF_RANGE)
-            && !state.etag.as_deref().is_some_and(|etag| condition == etag && !etag.starts_with('W'))
+            && !state
+                .etag
+                .as_deref()
+                .is_some_and(|etag| condition == etag && !etag.starts_with('W'))
         {
             return None;
         }
-        let (first, last) = fields.get(header::RANGE)?.to_str().ok()?.strip_prefix("bytes=")?.split_once('-')?;
+        let (first, last) = fields
+            .get(header::RANGE)?
+            .to_str()
+            .ok()?
+            .strip_prefix("bytes=")?
+            .split_once('-')?;
         let from = first.parse::<u64>().ok().filter(|from| *from < size)?;
         let to = match last {
             "" => size,
@@ -261,10 +313,19 @@ impl Visit {
                 (None, true) => ", of unknown length".to_owned(),
                 (None, false) => String::new(),
             };
-            let control = fields.get(header::CACHE_CONTROL).map(|value| format!(" {value:?}")).unwrap_or_default();
-            let vary = fields.get(header::VARY).map(|value| format!(" Vary: {value:?}")).unwrap_or_default();
+            let control = fields
+                .get(header::CACHE_CONTROL)
+                .map(|value| format!(" {value:?}"))
+                .unwrap_or_default();
+            let vary = fields
+                .get(header::VARY)
+                .map(|value| format!(" Vary: {value:?}"))
+                .unwrap_or_default();
             let etag = given.etag.as_deref().unwrap_or("no ETag");
-            format!("origin #{contact}: {status} {} {etag}{control}{vary}, {from}..{to} of {size} bytes{how}", given.content.name)
+            format!(
+                "origin #{contact}: {status} {} {etag}{control}{vary}, {from}..{to} of {size} bytes{how}",
+                given.content.name
+            )
         });
         ledger.contacts[contact].given = Some(given);
         drop(ledger);
@@ -293,7 +354,9 @@ impl Visit {
         model::Asked {
             authorization: fields.contains_key(header::AUTHORIZATION),
             cookie: fields.contains_key(header::COOKIE),
-            no_store: fields.get(header::CACHE_CONTROL).is_some_and(|value| value == "no-store"),
+            no_store: fields
+                .get(header::CACHE_CONTROL)
+                .is_some_and(|value| value == "no-store"),
         }
     }
 
@@ -319,7 +382,10 @@ impl Visit {
             say(header::AGE, age.to_string());
         }
         if let Some((from, to)) = part {
-            say(header::CONTENT_RANGE, format!("bytes {from}-{}/{}", to - 1, state.content.bytes.len()));
+            say(
+                header::CONTENT_RANGE,
+                format!("bytes {from}-{}/{}", to - 1, state.content.bytes.len()),
+            );
         }
         if self.request.method == Method::HEAD && status != 304 {
             say(header::CONTENT_LENGTH, state.content.bytes.len().to_string());
@@ -335,7 +401,10 @@ impl Visit {
             VaryBy::Star => say(header::VARY, "*".to_owned()),
         }
         let tags: Vec<String> = state.policy.tags.iter().map(|tag| format!("t{tag}")).collect();
-        say(HeaderName::from_static("surrogate-key"), format!("none {}", tags.join(" ")));
+        say(
+            HeaderName::from_static("surrogate-key"),
+            format!("none {}", tags.join(" ")),
+        );
         fields
     }
 }
@@ -421,7 +490,9 @@ impl ScriptedBody {
         let contact = self.contact;
         ledger.contacts[contact].ended = Some(stamp);
         let cut = self.cut;
-        ledger.note(at, || format!("origin #{contact}: body {}", if cut { "breaks off" } else { "ends" }));
+        ledger.note(at, || {
+            format!("origin #{contact}: body {}", if cut { "breaks off" } else { "ends" })
+        });
         cut.then(|| Err([FetchError::Incomplete, FetchError::ConnectionTerminated][contact % 2]))
     }
 }

@@ -23,9 +23,21 @@ pub fn report(seed: Option<u64>, plan: Plan, violation: &Violation) -> String {
     let mut text = format!("\n{}: {}\n", found.rule, found.what);
     if let Some(seed) = seed {
         // Writing to a String does not fail.
-        let _ = writeln!(text, "seed {seed}; replay with VERGE_SIM_SEED={seed}. The shortest history found:");
+        let _ = writeln!(
+            text,
+            "seed {seed}; replay with VERGE_SIM_SEED={seed}. The shortest history found:"
+        );
     }
-    let _ = writeln!(text, "{:?}\n{:#?}", small.knobs, small.resources.iter().map(|r| (r.text(), &r.versions, &r.policies)).collect::<Vec<_>>());
+    let _ = writeln!(
+        text,
+        "{:?}\n{:#?}",
+        small.knobs,
+        small
+            .resources
+            .iter()
+            .map(|r| (r.text(), &r.versions, &r.policies))
+            .collect::<Vec<_>>()
+    );
     for line in ledger.history.unwrap_or_default() {
         let _ = writeln!(text, "{line}");
     }
@@ -33,7 +45,10 @@ pub fn report(seed: Option<u64>, plan: Plan, violation: &Violation) -> String {
 }
 
 /// Runs seeds; gives the first that breaks a rule, and how often each kind of thing happened.
-pub fn search(seeds: impl IntoIterator<Item = u64>, tally: &mut BTreeMap<&'static str, u64>) -> Option<(u64, Violation)> {
+pub fn search(
+    seeds: impl IntoIterator<Item = u64>,
+    tally: &mut BTreeMap<&'static str, u64>,
+) -> Option<(u64, Violation)> {
     seeds.into_iter().find_map(|seed| {
         let (ledger, violation) = judge(&draw::plan(seed), false);
         for (what, times) in ledger.tally {
@@ -104,6 +119,9 @@ fn survey() {
     }
     for (rule, seeds) in rules {
         println!("{rule}: {} seeds, such as", seeds.len());
-        seeds.iter().take(4).for_each(|(seed, what)| println!("    {seed}: {what}"));
+        seeds
+            .iter()
+            .take(4)
+            .for_each(|(seed, what)| println!("    {seed}: {what}"));
     }
 }

@@ -19,7 +19,9 @@ pub fn judge(plan: &Plan, keep: bool) -> (Ledger, Option<Violation>) {
         }
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
-            let what = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
+            let what = text
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_default();
             (Ledger::default(), Some(Violation { rule: "panic", what }))
         }
     }
@@ -50,7 +52,9 @@ impl Shrinking {
             return false;
         }
         self.runs += 1;
-        let fails = judge(&plan, false).1.is_some_and(|violation| violation.rule == self.rule);
+        let fails = judge(&plan, false)
+            .1
+            .is_some_and(|violation| violation.rule == self.rule);
         if fails {
             self.plan = plan;
         }
@@ -104,7 +108,9 @@ impl Shrinking {
         for place in 0..self.plan.ops.len() {
             for simplify in simpler {
                 let mut plan = self.plan.clone();
-                let What::Ask(ask) = &mut plan.ops[place].what else { break };
+                let What::Ask(ask) = &mut plan.ops[place].what else {
+                    break;
+                };
                 smaller |= simplify(ask) && self.attempt(plan);
             }
         }
@@ -115,7 +121,11 @@ impl Shrinking {
         let mut smaller = false;
         for place in 0..self.plan.resources.len() {
             let resource = &self.plan.resources[place];
-            let (changes, policies, behaviours) = (resource.changes.len(), resource.policies.len(), resource.behaviours.len());
+            let (changes, policies, behaviours) = (
+                resource.changes.len(),
+                resource.policies.len(),
+                resource.behaviours.len(),
+            );
             for change in (0..changes).rev() {
                 smaller |= self.with(|plan| plan.resources[place].changes.truncate(change));
             }
@@ -123,11 +133,16 @@ impl Shrinking {
                 smaller |= self.with(|plan| plan.resources[place].policies.truncate(1));
             }
             for behaviour in 0..behaviours {
-                let is_plain = format!("{:?}", self.plan.resources[place].behaviours[behaviour]) == format!("{:?}", Behaviour::default());
-                smaller |= !is_plain && self.with(|plan| plan.resources[place].behaviours[behaviour] = Behaviour::default());
+                let is_plain = format!("{:?}", self.plan.resources[place].behaviours[behaviour])
+                    == format!("{:?}", Behaviour::default());
+                smaller |=
+                    !is_plain && self.with(|plan| plan.resources[place].behaviours[behaviour] = Behaviour::default());
             }
             let policy = &self.plan.resources[place].policies[0];
-            let plain = Policy { max_age: Some(600), ..Policy::default() };
+            let plain = Policy {
+                max_age: Some(600),
+                ..Policy::default()
+            };
             if format!("{policy:?}") != format!("{plain:?}") {
                 smaller |= self.with(|plan| plan.resources[place].policies[0] = plain);
             }

@@ -40,7 +40,11 @@ impl World {
     /// The place in the plan of what `host` has at `target`.
     pub fn resource(&self, host: &str, target: &str) -> usize {
         let text = format!("{host}{target}");
-        self.plan.resources.iter().position(|resource| resource.text() == text).unwrap_or(0)
+        self.plan
+            .resources
+            .iter()
+            .position(|resource| resource.text() == text)
+            .unwrap_or(0)
     }
 }
 
@@ -87,7 +91,10 @@ fn finish(world: &World, edge: &Edge, ended: Ended) -> Ledger {
         Ended::Endless => broken("livelock", "the tasks never come to an end".to_owned()),
     }
     if ended == Ended::Finished && edge.cache.fills_under_way() > 0 {
-        broken("leak", format!("{} fills are counted, but none is left", edge.cache.fills_under_way()));
+        broken(
+            "leak",
+            format!("{} fills are counted, but none is left", edge.cache.fills_under_way()),
+        );
     }
     model::at_the_end(&world.plan, &mut ledger, at);
     ledger
@@ -114,7 +121,9 @@ fn purge(world: &World, edge: &Edge, target: Target, hard: bool) {
     };
     let mut ledger = world.ledger.lock();
     let done = ledger.stamp(world.now());
-    ledger.note(done.at, || format!("purge, {}: {target:?}", if hard { "hard" } else { "soft" }));
+    ledger.note(done.at, || {
+        format!("purge, {}: {target:?}", if hard { "hard" } else { "soft" })
+    });
     ledger.count(if hard { "hard purges" } else { "soft purges" });
     ledger.purges.push(Purge { target, hard, done });
 }
@@ -134,7 +143,13 @@ fn edge(world: &Arc<World>) -> Edge {
     };
     let origin: Arc<dyn Fetch> = Arc::new(Origin(Arc::clone(world)));
     let spawn: Arc<dyn Spawn> = Arc::new(world.handle.clone());
-    Edge::new(Arc::new(config), vec![origin], Secret::new([7; 16]), Arc::new(world.handle.clock()), spawn)
+    Edge::new(
+        Arc::new(config),
+        vec![origin],
+        Secret::new([7; 16]),
+        Arc::new(world.handle.clock()),
+        spawn,
+    )
 }
 
 fn settings(knobs: &Knobs) -> Settings {

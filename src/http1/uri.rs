@@ -122,7 +122,12 @@ fn is_plain(host: &str) -> bool {
     let port = &bytes[name..];
     last == LABEL
         && bytes.len() <= MAX_HOST
-        && (port.is_empty() || matches!(port, [b':', b'1'..=b'9', ..]) && split_port(host).1.is_some())
+        && (port.is_empty() || matches!(port, [b':', b'1'..=b'9', ..]) && is_port_from(host, name))
+}
+
+/// Whether all that follows the colon at `at` is a port: `x:80:81` has another colon in it.
+fn is_port_from(host: &str, at: usize) -> bool {
+    matches!(split_port(host), (name, Some(_)) if name.len() == at)
 }
 
 /// Normalises `host[:port]`: lower case, no trailing dot, no empty port or leading zeros in one, IPv6 in its RFC 5952 spelling. Userinfo,

@@ -197,7 +197,10 @@ async fn ask(rest: Rest, from: u64) -> Result<Resumed, FetchError> {
     let request = forward::rest_of(rest.request, rest.etag.clone(), from);
     let fetched = rest.fetch.fetch(request, None).await?;
     let same = fetched.fields.get(ETAG) == Some(&rest.etag) && fetched.status == StatusCode::PARTIAL_CONTENT;
-    let end = fetched.fields.get(CONTENT_RANGE).and_then(|value| end_of_rest(value, from));
+    let end = fetched
+        .fields
+        .get(CONTENT_RANGE)
+        .and_then(|value| end_of_rest(value, from));
     match end.filter(|end| same && rest.length.is_none_or(|length| length == *end)) {
         Some(end) => Ok(Resumed {
             body: fetched.body,

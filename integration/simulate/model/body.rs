@@ -50,7 +50,9 @@ impl Expected {
     /// The content that the contact of this number brought, or a part of it.
     pub fn of(request: &Request, contact: usize, given: &Given, seen: &Seen, head: Stamp) -> Judged<Self> {
         let size = given.content.bytes.len() as u64;
-        let boundary = seen.field("content-type").and_then(|kind| kind.strip_prefix("multipart/byteranges; boundary="));
+        let boundary = seen
+            .field("content-type")
+            .and_then(|kind| kind.strip_prefix("multipart/byteranges; boundary="));
         let shape = match (seen.status, boundary) {
             (206, Some(boundary)) => Shape::Parts(boundary.to_owned()),
             (206, None) => part(request, size, seen, given)?,
@@ -87,7 +89,10 @@ fn part(request: &Request, size: u64, seen: &Seen, given: &Given) -> Judged<Shap
     let length = promised(seen);
     match of == size && length == Some(to - from) && (is_origins || asked == Some((from, to))) {
         true => Ok(Shape::Stretch(from, to)),
-        false => broken("head", format!("{said} of {size} bytes, {length:?} long, for {:?}", request.ask.range)),
+        false => broken(
+            "head",
+            format!("{said} of {size} bytes, {length:?} long, for {:?}", request.ask.range),
+        ),
     }
 }
 
@@ -118,9 +123,14 @@ pub fn judge_piece(world: &World, number: usize, expected: &mut Expected, piece:
     let (at, length) = (expected.come, piece.len() as u64);
     expected.come += length;
     if expected.promised.is_some_and(|promised| expected.come > promised) {
-        return broken("long", format!("request {number} got more than {:?} bytes", expected.promised));
+        return broken(
+            "long",
+            format!("request {number} got more than {:?} bytes", expected.promised),
+        );
     }
-    let Some((contact, content)) = &expected.of else { return Ok(()) };
+    let Some((contact, content)) = &expected.of else {
+        return Ok(());
+    };
     let Shape::Stretch(from, to) = expected.shape else {
         // Parts may lie anywhere in the content.
         ledger.requests[number].reading = Some((*contact, content.bytes.len() as u64));
@@ -137,17 +147,35 @@ pub fn judge_piece(world: &World, number: usize, expected: &mut Expected, piece:
         true => Ok(()),
         false => broken(
             "wrong bytes",
-            format!("request {number} got at {offset} not {} but {}", content.name, ledger.whose(piece, offset)),
+            format!(
+                "request {number} got at {offset} not {} but {}",
+                content.name,
+                ledger.whose(piece, offset)
+            ),
         ),
     }
 }
 
 /// A reader that fell behind asked for the rest, and the origin gave it that of another version under the same strong ETag.
 fn resumed_by_a_lie(ledger: &Ledger, number: usize, contact: usize, offset: u64, piece: &[u8]) -> bool {
-    let etag = ledger.contacts[contact].given.as_ref().and_then(|given| given.etag.as_deref());
-    let own = ledger.contacts.iter().filter(|contact| contact.request == number && contact.range);
-    let mut rests = own.filter_map(|contact| contact.given.as_ref()).filter(|given| given.lying && given.etag.as_deref() == etag);
-    rests.any(|given| given.content.bytes.get(offset as usize..).is_some_and(|rest| rest.starts_with(piece)))
+    let etag = ledger.contacts[contact]
+        .given
+        .as_ref()
+        .and_then(|given| given.etag.as_deref());
+    let own = ledger
+        .contacts
+        .iter()
+        .filter(|contact| contact.request == number && contact.range);
+    let mut rests = own
+        .filter_map(|contact| contact.given.as_ref())
+        .filter(|given| given.lying && given.etag.as_deref() == etag);
+    rests.any(|given| {
+        given
+            .content
+            .bytes
+            .get(offset as usize..)
+            .is_some_and(|rest| rest.starts_with(piece))
+    })
 }
 
 /// Invariant 3: an answer that ends without an error is as long as it says, and whole.
@@ -156,16 +184,30 @@ pub fn judge_end(world: &World, number: usize, expected: &Expected) -> Judged<()
     if let Some(promised) = expected.promised
         && expected.come != promised
     {
-        return broken("short", format!("request {number} got {} of {promised} bytes and no error", expected.come));
+        return broken(
+            "short",
+            format!(
+                "request {number} got {} of {promised} bytes and no error",
+                expected.come
+            ),
+        );
     }
-    let Some((contact, content)) = &expected.of else { return Ok(()) };
+    let Some((contact, content)) = &expected.of else {
+        return Ok(());
+    };
     match &expected.shape {
-        Shape::Stretch(from, to) if expected.come != to - from => {
-            broken("short", format!("request {number} got {} of {} bytes and no error", expected.come, to - from))
-        }
-        Shape::Parts(boundary) if !parts_are_right(&expected.gathered, boundary, content) => {
-            broken("wrong bytes", format!("request {number} got a multipart body that is not of {}", content.name))
-        }
+        Shape::Stretch(from, to) if expected.come != to - from => broken(
+            "short",
+            format!(
+                "request {number} got {} of {} bytes and no error",
+                expected.come,
+                to - from
+            ),
+        ),
+        Shape::Parts(boundary) if !parts_are_right(&expected.gathered, boundary, content) => broken(
+            "wrong bytes",
+            format!("request {number} got a multipart body that is not of {}", content.name),
+        ),
         _ => in_time(world, &ledger, number, expected, *contact),
     }
 }
@@ -177,10 +219,14 @@ fn parts_are_right(body: &[u8], boundary: &str, content: &Content) -> bool {
     let end = format!("\r\n--{boundary}--\r\n");
     let mut parts = 0;
     while let Some(part) = rest.strip_prefix(begin.as_bytes()) {
-        let Some(blank) = part.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+        let Some(blank) = part.windows(4).position(|four| four == b"\r\n\r\n") else {
+            return false;
+        };
         let head = String::from_utf8_lossy(&part[..blank]).into_owned();
         let said = head.lines().find_map(|line| line.strip_prefix("Content-Range: "));
-        let Some((from, to, of)) = said.and_then(content_range) else { return false };
+        let Some((from, to, of)) = said.and_then(content_range) else {
+            return false;
+        };
         let (body, wanted) = (&part[blank + 4..], content.bytes.get(from as usize..to as usize));
         let right = of == content.bytes.len() as u64 && wanted.is_some_and(|wanted| body.starts_with(wanted));
         if !right {
@@ -198,14 +244,21 @@ pub fn judge_break(world: &World, number: usize, expected: &Expected, error: Fet
     let at = world.now();
     ledger.note(at, || format!("request {number}: the body breaks off: {error:?}"));
     ledger.count("bodies that broke off");
-    let Some((contact, _)) = &expected.of else { return Ok(()) };
+    let Some((contact, _)) = &expected.of else {
+        return Ok(());
+    };
     let source = &ledger.contacts[*contact];
     let brought_whole = source.given.as_ref().is_some_and(|given| !given.cut);
     let mut own = ledger.contacts.iter().filter(|contact| contact.request == number);
-    let own_failed = own.any(|contact| contact.failed.is_some() || contact.given.as_ref().is_some_and(|given| given.cut));
-    let fell_behind = error == FetchError::FellBehind && !(world.plan.knobs.is_roomy() && source.given.as_ref().is_some_and(|given| given.shareable));
+    let own_failed =
+        own.any(|contact| contact.failed.is_some() || contact.given.as_ref().is_some_and(|given| given.cut));
+    let fell_behind = error == FetchError::FellBehind
+        && !(world.plan.knobs.is_roomy() && source.given.as_ref().is_some_and(|given| given.shareable));
     match brought_whole && !own_failed && !fell_behind {
-        true => broken("needless break", format!("request {number} got {error:?} though #{contact} came whole")),
+        true => broken(
+            "needless break",
+            format!("request {number} got {error:?} though #{contact} came whole"),
+        ),
         false => in_time(world, &ledger, number, expected, *contact),
     }
 }
@@ -215,14 +268,26 @@ fn in_time(world: &World, ledger: &Ledger, number: usize, expected: &Expected, c
     if !ledger.requests[number].ask.is_fast() {
         return Ok(());
     }
-    let own = ledger.contacts.iter().filter(|other| other.request == number && other.range);
-    let sources = own.chain([&ledger.contacts[contact]]).filter_map(|contact| contact.given.as_ref());
-    let scheduled = sources.map(|given| given.schedule_end).max().unwrap_or(0).max(expected.head.at);
+    let own = ledger
+        .contacts
+        .iter()
+        .filter(|other| other.request == number && other.range);
+    let sources = own
+        .chain([&ledger.contacts[contact]])
+        .filter_map(|contact| contact.given.as_ref());
+    let scheduled = sources
+        .map(|given| given.schedule_end)
+        .max()
+        .unwrap_or(0)
+        .max(expected.head.at);
     match world.now() <= scheduled {
         true => Ok(()),
         false => broken(
             "held up",
-            format!("request {number} had its body at {} ms, but the origin had given it by {scheduled} ms", world.now()),
+            format!(
+                "request {number} had its body at {} ms, but the origin had given it by {scheduled} ms",
+                world.now()
+            ),
         ),
     }
 }

@@ -17,8 +17,14 @@ pub fn at_the_end(plan: &Plan, ledger: &mut Ledger, at: Ms) {
         Some((first, *second))
     });
     if let Some((first, second)) = needless {
-        let judged: Judged<()> = broken("needless fetch", format!("#{second} fetched what #{first} had brought, or was bringing"));
-        judged.err().into_iter().for_each(|violation| ledger.broken(at, violation));
+        let judged: Judged<()> = broken(
+            "needless fetch",
+            format!("#{second} fetched what #{first} had brought, or was bringing"),
+        );
+        judged
+            .err()
+            .into_iter()
+            .for_each(|violation| ledger.broken(at, violation));
     }
 }
 
@@ -37,7 +43,9 @@ fn is_needless(plan: &Plan, ledger: &Ledger, first: usize, second: usize) -> boo
 }
 
 fn is_for_all(plan: &Plan, ledger: &Ledger, contact: &Contact) -> bool {
-    let Some(request) = ledger.requests.get(contact.request) else { return false };
+    let Some(request) = ledger.requests.get(contact.request) else {
+        return false;
+    };
     let demands = plan.knobs.client_may_revalidate && request.ask.cache_control.is_some();
     request.ask.may_join() && !contact.range && !contact.unsafe_method && !demands
 }
@@ -45,7 +53,12 @@ fn is_for_all(plan: &Plan, ledger: &Ledger, contact: &Contact) -> bool {
 /// It brought, or confirmed, a version that may be stored, and all of it.
 fn was_good(contact: &Contact) -> bool {
     let Some(given) = &contact.given else { return false };
-    given.shareable && !given.cut && !given.error && contact.dropped.is_none() && !given.policy.no_cache && given.policy.max_age.is_some()
+    given.shareable
+        && !given.cut
+        && !given.error
+        && contact.dropped.is_none()
+        && !given.policy.no_cache
+        && given.policy.max_age.is_some()
 }
 
 /// The second began when what the first brought was still fresh, however its age is reckoned.
@@ -58,22 +71,39 @@ fn is_fresh_for(one: &Contact, two: &Contact) -> bool {
 fn varies_alike(plan: &Plan, one: &Contact, two: &Contact) -> bool {
     let policies = &plan.resources[one.resource].policies;
     let vary = policies[0].vary;
-    vary != VaryBy::Star && policies.iter().all(|policy| policy.vary == vary) && selects_same(vary, one.selecting, two.selecting)
+    vary != VaryBy::Star
+        && policies.iter().all(|policy| policy.vary == vary)
+        && selects_same(vary, one.selecting, two.selecting)
 }
 
 /// Nothing was purged, changed by a `POST`, uncacheable, or on its way at the same time.
 fn nothing_between(ledger: &Ledger, first: usize, second: usize) -> bool {
     let (one, two) = (&ledger.contacts[first], &ledger.contacts[second]);
-    let since = [one, two].map(|contact| ledger.requests[contact.request].came.order).into_iter().min().unwrap_or(0);
-    let purged = ledger.purges.iter().any(|purge| (since..two.begun.order).contains(&purge.done.order));
+    let since = [one, two]
+        .map(|contact| ledger.requests[contact.request].came.order)
+        .into_iter()
+        .min()
+        .unwrap_or(0);
+    let purged = ledger
+        .purges
+        .iter()
+        .any(|purge| (since..two.begun.order).contains(&purge.done.order));
     let of_key = |contact: &&Contact| contact.resource == one.resource && contact.secure == one.secure;
-    let others = ledger.contacts.iter().enumerate().filter(|(number, _)| *number != first && *number != second);
-    let mut disturbing = others.map(|(_, contact)| contact).filter(of_key).filter(|other| other.begun.order < two.begun.order).filter(|other| {
-        let over = other.ended.or(other.dropped).or(other.failed);
-        let good = was_good(other);
-        let together = over.is_none_or(|over| over.order > one.begun.order);
-        let remembered = over.is_none_or(|over| over.at + UNCACHEABLE >= two.begun.at);
-        other.unsafe_method || together || !good && remembered
-    });
+    let others = ledger
+        .contacts
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| *number != first && *number != second);
+    let mut disturbing = others
+        .map(|(_, contact)| contact)
+        .filter(of_key)
+        .filter(|other| other.begun.order < two.begun.order)
+        .filter(|other| {
+            let over = other.ended.or(other.dropped).or(other.failed);
+            let good = was_good(other);
+            let together = over.is_none_or(|over| over.order > one.begun.order);
+            let remembered = over.is_none_or(|over| over.at + UNCACHEABLE >= two.begun.at);
+            other.unsafe_method || together || !good && remembered
+        });
     !purged && disturbing.next().is_none()
 }

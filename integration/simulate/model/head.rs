@@ -31,7 +31,14 @@ struct Source<'a> {
 /// Judges the head that the client of request `number` got at `at`; gives what the body must be.
 pub fn judge_head(plan: &Plan, ledger: &Ledger, number: usize, seen: &Seen, at: Stamp) -> Judged<Expected> {
     let request = &ledger.requests[number];
-    let case = Case { plan, ledger, number, request, seen, at };
+    let case = Case {
+        plan,
+        ledger,
+        number,
+        request,
+        seen,
+        at,
+    };
     case.answered_in_time()?;
     if let Some(why) = &seen.own {
         case.own(why)?;
@@ -61,24 +68,42 @@ pub fn judge_head(plan: &Plan, ledger: &Ledger, number: usize, seen: &Seen, at: 
 impl<'a> Case<'a> {
     /// The contact that a field names.
     fn source(&self, name: &str) -> Judged<Option<Source<'a>>> {
-        let Some(number) = self.seen.number(name) else { return Ok(None) };
+        let Some(number) = self.seen.number(name) else {
+            return Ok(None);
+        };
         let contact = self.ledger.contacts.get(number);
-        match contact.and_then(|contact| Some(Source { number, contact, given: contact.given.as_ref()? })) {
+        match contact.and_then(|contact| {
+            Some(Source {
+                number,
+                contact,
+                given: contact.given.as_ref()?,
+            })
+        }) {
             Some(source) => Ok(Some(source)),
-            None => broken("head", format!("request {} got {name} {number}, which never was", self.number)),
+            None => broken(
+                "head",
+                format!("request {} got {name} {number}, which never was", self.number),
+            ),
         }
     }
 
     /// Invariant 5: what a request waits for is the origin, never another reader.
     fn answered_in_time(&self) -> Judged<()> {
-        let of_resource = self.ledger.contacts.iter().filter(|contact| contact.resource == self.request.ask.resource);
+        let of_resource = self
+            .ledger
+            .contacts
+            .iter()
+            .filter(|contact| contact.resource == self.request.ask.resource);
         let mut moments = of_resource.flat_map(|contact| {
             let head = contact.given.as_ref().map(|given| given.head.at);
             [head, contact.failed.map(|failed| failed.at)]
         });
         match self.at.at == self.request.came.at || moments.any(|moment| moment == Some(self.at.at)) {
             true => Ok(()),
-            false => broken("late head", format!("request {} was answered when nothing came from the origin", self.number)),
+            false => broken(
+                "late head",
+                format!("request {} was answered when nothing came from the origin", self.number),
+            ),
         }
     }
 
@@ -103,14 +128,23 @@ impl<'a> Case<'a> {
         };
         match justified {
             true => Ok(()),
-            false => broken("needless error", format!("request {} got {} for {why}", self.number, self.seen.status)),
+            false => broken(
+                "needless error",
+                format!("request {} got {} for {why}", self.number, self.seen.status),
+            ),
         }
     }
 
     fn not_of_the_representation(&self) -> Judged<Expected> {
         match self.seen.status == 416 && self.request.ask.range.is_some() {
             true => Ok(Expected::anything(self.at, self.seen)),
-            false => broken("head", format!("request {} got {} without having asked for it", self.number, self.seen.status)),
+            false => broken(
+                "head",
+                format!(
+                    "request {} got {} without having asked for it",
+                    self.number, self.seen.status
+                ),
+            ),
         }
     }
 
@@ -120,7 +154,10 @@ impl<'a> Case<'a> {
             Some(source) if self.seen.status == 304 && source.contact.request == self.number => {
                 Ok(Expected::anything(self.at, self.seen))
             }
-            _ => broken("head", format!("request {} got a head of no fetch: {}", self.number, self.seen.shown())),
+            _ => broken(
+                "head",
+                format!("request {} got a head of no fetch: {}", self.number, self.seen.shown()),
+            ),
         }
     }
 
@@ -128,7 +165,10 @@ impl<'a> Case<'a> {
         let ask = &self.request.ask;
         match source.contact.resource == ask.resource && source.contact.secure == ask.secure {
             true => Ok(()),
-            false => broken("another URL", format!("request {} got what #{} brought", self.number, source.number)),
+            false => broken(
+                "another URL",
+                format!("request {} got what #{} brought", self.number, source.number),
+            ),
         }
     }
 
@@ -138,7 +178,10 @@ impl<'a> Case<'a> {
             true => Ok(()),
             false => broken(
                 "another client's",
-                format!("request {} got what #{} brought for request {}", self.number, source.number, source.contact.request),
+                format!(
+                    "request {} got what #{} brought for request {}",
+                    self.number, source.number, source.contact.request
+                ),
             ),
         }
     }
@@ -148,7 +191,13 @@ impl<'a> Case<'a> {
         let hit = self.seen.hit && last.contact.begun.order > self.request.came.order;
         let collapsed = self.seen.cache_status.contains("collapsed") && last.contact.request == self.number;
         match hit || collapsed {
-            true => broken("cache-status", format!("request {} got {} from #{}", self.number, self.seen.cache_status, last.number)),
+            true => broken(
+                "cache-status",
+                format!(
+                    "request {} got {} from #{}",
+                    self.number, self.seen.cache_status, last.number
+                ),
+            ),
             false => Ok(()),
         }
     }
@@ -165,19 +214,32 @@ impl<'a> Case<'a> {
             true => Ok(()),
             false => broken(
                 "another variant",
-                format!("request {} with {own:?} got what #{} brought for {:?}", self.number, source.number, source.contact.selecting),
+                format!(
+                    "request {} with {own:?} got what #{} brought for {:?}",
+                    self.number, source.number, source.contact.selecting
+                ),
             ),
         }
     }
 
     /// Invariant 2: nothing that was hard purged before the request came.
     fn purged(&self, brought: Source<'a>) -> Judged<()> {
-        let before = self.ledger.purges.iter().filter(|purge| purge.done.order < self.request.came.order);
-        match before.filter(|purge| purge.hard && self.names(purge, brought)).next_back() {
+        let before = self
+            .ledger
+            .purges
+            .iter()
+            .filter(|purge| purge.done.order < self.request.came.order);
+        match before
+            .filter(|purge| purge.hard && self.names(purge, brought))
+            .next_back()
+        {
             None => Ok(()),
             Some(purge) => broken(
                 "purged",
-                format!("request {} got what #{} brought before {:?} was purged", self.number, brought.number, purge.target),
+                format!(
+                    "request {} got what #{} brought before {:?} was purged",
+                    self.number, brought.number, purge.target
+                ),
             ),
         }
     }
@@ -194,8 +256,13 @@ impl<'a> Case<'a> {
             // A 304 may have taken the tag away: only what surely had it until then is judged.
             Target::Tag(tag) => {
                 let has = |given: &Given| given.policy.tags.contains(tag);
-                let mut between = self.ledger.contacts.iter().filter(|contact| contact.resource == source.contact.resource);
-                has(source.given) && between.all(|contact| contact.begun.order < begun || contact.given.as_ref().is_none_or(has))
+                let mut between = self
+                    .ledger
+                    .contacts
+                    .iter()
+                    .filter(|contact| contact.resource == source.contact.resource);
+                has(source.given)
+                    && between.all(|contact| contact.begun.order < begun || contact.given.as_ref().is_none_or(has))
             }
         };
         begun < purge.done.order && named
@@ -208,7 +275,11 @@ impl<'a> Case<'a> {
             return Ok(());
         }
         let policy = &last.given.policy;
-        let soft = self.ledger.purges.iter().any(|purge| !purge.hard && purge.done.order < came && self.names(purge, last));
+        let soft = self
+            .ledger
+            .purges
+            .iter()
+            .any(|purge| !purge.hard && purge.done.order < came && self.names(purge, last));
         let age = self.at.at - last.given.head.at + last.given.age * 1000;
         let lifetime = lifetime(last.given);
         let fresh = age < lifetime && !policy.no_cache && !soft;
@@ -244,7 +315,10 @@ impl<'a> Case<'a> {
         let most = (self.at.at - last.contact.begun.at) / 1000 + last.given.age + 2;
         match (least..=most).contains(&age) {
             true => Ok(()),
-            false => broken("age", format!("request {} got Age {age}, which is not {least} to {most}", self.number)),
+            false => broken(
+                "age",
+                format!("request {} got Age {age}, which is not {least} to {most}", self.number),
+            ),
         }
     }
 
@@ -254,7 +328,14 @@ impl<'a> Case<'a> {
         let size = given.content.bytes.len() as u64;
         let etag = last.given.etag.as_deref().or(given.etag.as_deref());
         if seen.field("etag") != etag {
-            return broken("head", format!("request {} got the ETag {:?} instead of {etag:?}", self.number, seen.field("etag")));
+            return broken(
+                "head",
+                format!(
+                    "request {} got the ETag {:?} instead of {etag:?}",
+                    self.number,
+                    seen.field("etag")
+                ),
+            );
         }
         let agrees = match (seen.status, seen.length) {
             (304, _) => {
@@ -270,7 +351,15 @@ impl<'a> Case<'a> {
         };
         match agrees {
             true => Expected::of(self.request, brought.number, given, seen, self.at),
-            false => broken("head", format!("request {} got {} for #{}: {given:?}", self.number, seen.shown(), brought.number)),
+            false => broken(
+                "head",
+                format!(
+                    "request {} got {} for #{}: {given:?}",
+                    self.number,
+                    seen.shown(),
+                    brought.number
+                ),
+            ),
         }
     }
 }

@@ -33,7 +33,10 @@ pub fn watch(world: &World, edge: &Edge, knobs: &Knobs) {
     let live = edge.cache.ram().gauge().live();
     if live > bound {
         let what = format!("{live} body bytes are alive with {} of RAM", knobs.ram);
-        world.ledger.lock().broken(world.now(), Violation { rule: "memory", what });
+        world
+            .ledger
+            .lock()
+            .broken(world.now(), Violation { rule: "memory", what });
     }
 }
 
@@ -49,13 +52,22 @@ pub fn judge_window(ledger: &Ledger, knobs: &Knobs, number: usize) -> Judged<()>
         true if is_too_large(knobs, contact) => knobs.window,
         true => return Ok(()),
     };
-    let readers = ledger.requests.iter().filter(|request| request.reading.is_some_and(|(of, _)| of == number));
-    let fastest = readers.filter_map(|request| Some(request.reading?.1)).max().unwrap_or(0);
+    let readers = ledger
+        .requests
+        .iter()
+        .filter(|request| request.reading.is_some_and(|(of, _)| of == number));
+    let fastest = readers
+        .filter_map(|request| Some(request.reading?.1))
+        .max()
+        .unwrap_or(0);
     match contact.bytes_given < fastest + window.max(1) {
         true => Ok(()),
         false => broken(
             "window",
-            format!("#{number} has brought {} bytes, its fastest reader has had {fastest}, the window is {window}", contact.bytes_given),
+            format!(
+                "#{number} has brought {} bytes, its fastest reader has had {fastest}, the window is {window}",
+                contact.bytes_given
+            ),
         ),
     }
 }
@@ -63,5 +75,8 @@ pub fn judge_window(ledger: &Ledger, knobs: &Knobs, number: usize) -> Judged<()>
 /// Whether a body is larger than the RAM tier takes, so that its fill is windowed.
 fn is_too_large(knobs: &Knobs, contact: &Contact) -> bool {
     let most = ((knobs.ram as f64 * knobs.chunk_share) as u64 / 2).max(verge::store::CHUNK as u64);
-    contact.given.as_ref().is_some_and(|given| !given.chunked && given.content.bytes.len() as u64 > most)
+    contact
+        .given
+        .as_ref()
+        .is_some_and(|given| !given.chunked && given.content.bytes.len() as u64 > most)
 }

@@ -47,7 +47,10 @@ pub fn staleness_allowed(policy: &Policy, knobs: &Knobs) -> (u64, u64) {
     if policy.no_cache || policy.must_revalidate || policy.s_maxage.is_some() {
         return (0, 0);
     }
-    (policy.swr.unwrap_or(knobs.swr) * 1000, policy.sie.unwrap_or(knobs.sie) * 1000)
+    (
+        policy.swr.unwrap_or(knobs.swr) * 1000,
+        policy.sie.unwrap_or(knobs.sie) * 1000,
+    )
 }
 
 /// Whether two requests select the same variant (RFC 9111 4.1).

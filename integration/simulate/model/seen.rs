@@ -25,7 +25,8 @@ impl Seen {
     /// What is seen of `answer`.
     pub fn new(answer: &Answer<'_>) -> Self {
         let mut fields = Vec::new();
-        answer.each_field(|name, value| fields.push((name.to_lowercase(), String::from_utf8_lossy(value).into_owned())));
+        answer
+            .each_field(|name, value| fields.push((name.to_lowercase(), String::from_utf8_lossy(value).into_owned())));
         let own = match &answer.head {
             AnswerHead::Own(error, detail, _) => Some(detail.unwrap_or(error).to_owned()),
             _ => None,
@@ -44,7 +45,10 @@ impl Seen {
 
     /// The first value of a field.
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.fields
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The number that is a field's value.
