@@ -75,7 +75,7 @@ pub struct Given {
     pub from: u64,
     /// The entity tag.
     pub etag: Option<String>,
-    /// Whether the tag is a lie.
+    /// Whether other contents may have the same tag.
     pub lying: bool,
     /// `Last-Modified`, in seconds since the simulation began.
     pub modified: Option<i64>,

@@ -296,7 +296,7 @@ impl Visit {
             policy: state.policy,
             content: Arc::clone(&state.content),
             from,
-            lying: state.plan.etag == Tag::Always,
+            lying: matches!(state.plan.etag, Tag::Always | Tag::OfAllVariants),
             etag: state.etag,
             modified: state.modified,
             age: self.behaviour.age.unwrap_or(0),

@@ -27,7 +27,7 @@ pub use table::{Join, Permit, Wanted};
 use fill::Fill;
 use memory::Memory;
 use object::{Body, Entry, Head, VaryIndex, Version};
-use table::FillTable;
+use table::{FillTable, KeysUnderWay};
 
 use crate::policy::fields::OwnedFields;
 use crate::purge::{Epoch, Mode, Purges, Selector, Verdict};
@@ -87,6 +87,7 @@ pub struct Cache {
     sequence: AtomicU64,
     generations: AtomicU64,
     under_way: Arc<AtomicUsize>,
+    keys_under_way: Arc<KeysUnderWay>,
     /// Held while an index is read and replaced, so that no variant is lost.
     index_change: Mutex<()>,
 }
@@ -104,6 +105,7 @@ impl Cache {
             sequence: AtomicU64::new(0),
             generations: AtomicU64::new(0),
             under_way: Arc::default(),
+            keys_under_way: Arc::default(),
             index_change: Mutex::new(()),
         }
     }
@@ -182,7 +184,8 @@ impl Cache {
     pub fn invalidate(&self, parts: &KeyParts<'_>) {
         let known = [SchemeClass::Clear, SchemeClass::Secure].into_iter().any(|scheme| {
             let hash = self.secret.key(&KeyParts { scheme, ..*parts });
-            self.ram.get(hash).is_some() || self.fills.knows(hash)
+            // In this order: what is on its way is stored before it is no longer on its way.
+            self.keys_under_way.has(hash) || self.ram.get(hash).is_some()
         });
         if known {
             self.purge_url(parts, Mode::Hard);

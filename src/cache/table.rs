@@ -37,11 +37,6 @@ impl FillTable {
         &self.shards[(key >> 64) as usize % SHARDS]
     }
 
-    /// Whether anything of the key is on its way.
-    pub(super) fn knows(&self, key: u128) -> bool {
-        self.shard(key).lock().contains_key(&key)
-    }
-
     /// Makes a fill, whose variant has become known, findable under `id` as well.
     pub(super) fn add_variant(&self, fill: &Arc<Fill>, id: u128) {
         if fill.id.is_none() {
@@ -77,16 +72,64 @@ impl FillTable {
     }
 }
 
+/// How many fills of each key are under way, those that nobody can join any more, or ever could, included: each may still
+/// store something.
+pub(super) struct KeysUnderWay {
+    shards: [Mutex<HashMap<u128, usize>>; SHARDS],
+}
+
+impl Default for KeysUnderWay {
+    fn default() -> Self {
+        KeysUnderWay {
+            shards: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+}
+
+impl KeysUnderWay {
+    fn shard(&self, key: u128) -> &Mutex<HashMap<u128, usize>> {
+        &self.shards[(key >> 64) as usize % SHARDS]
+    }
+
+    /// Whether anything of the key is on its way.
+    pub(super) fn has(&self, key: u128) -> bool {
+        self.shard(key).lock().contains_key(&key)
+    }
+
+    fn add(&self, key: u128) {
+        *self.shard(key).lock().entry(key).or_default() += 1;
+    }
+
+    fn remove(&self, key: u128) {
+        let mut shard = self.shard(key).lock();
+        if let Some(count) = shard.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                shard.remove(&key);
+            }
+        }
+    }
+}
+
 /// A place among the fills that may be under way; dropping it frees the place.
-pub struct Permit(SmallVec<[Arc<AtomicUsize>; 2]>);
+pub struct Permit {
+    counts: SmallVec<[Arc<AtomicUsize>; 2]>,
+    keys: Arc<KeysUnderWay>,
+    key: u128,
+}
 
 impl Permit {
-    /// One more of each count, unless one would pass its bound.
-    fn take(counts: [(&Arc<AtomicUsize>, usize); 2]) -> Option<Permit> {
-        let mut permit = Permit(SmallVec::new());
+    /// One more of each count, unless one would pass its bound, and of `key`.
+    fn take(counts: [(&Arc<AtomicUsize>, usize); 2], keys: &Arc<KeysUnderWay>, key: u128) -> Option<Permit> {
+        keys.add(key);
+        let mut permit = Permit {
+            counts: SmallVec::new(),
+            keys: Arc::clone(keys),
+            key,
+        };
         for (count, bound) in counts {
             let before = count.fetch_add(1, Ordering::Relaxed);
-            permit.0.push(Arc::clone(count));
+            permit.counts.push(Arc::clone(count));
             if before >= bound {
                 return None;
             }
@@ -97,9 +140,10 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        for count in &self.0 {
+        for count in &self.counts {
             count.fetch_sub(1, Ordering::Relaxed);
         }
+        self.keys.remove(self.key);
     }
 }
 
@@ -202,7 +246,8 @@ impl Cache {
 
     fn lead(&self, wanted: &Wanted<'_>, id: Option<u128>) -> Join {
         let counts = [(&self.under_way, self.settings.max_fills), wanted.origin];
-        let Some(permit) = Permit::take(counts) else {
+        // Before the epoch is taken: an invalidation either finds this fill under way or came before its epoch.
+        let Some(permit) = Permit::take(counts, &self.keys_under_way, wanted.hash) else {
             return Join::Full;
         };
         let mut terms = self.settings.terms;

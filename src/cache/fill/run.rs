@@ -18,6 +18,7 @@ use crate::policy::fields::OwnedFields;
 use crate::policy::reuse::is_error_for_stale;
 use crate::policy::storable::{Asked, Unstorable};
 use crate::policy::validator::selects;
+use crate::policy::vary::{Vary, vary};
 use crate::purge::Verdict;
 use crate::store::{CHUNK, Reservation};
 
@@ -285,7 +286,9 @@ impl Task<'_> {
     /// Whether a `304` is about the stored version, and the version is still one that may be validated: a purge may have
     /// come since it was looked up, and what is hard purged must not come back.
     fn can_confirm(&self, stored: &Version, answer: &Fetched<'_>) -> bool {
-        selects(&stored.head.validators, &answer.fields) && stored.verdict(&self.cache.purges) != Verdict::Hard
+        selects(&stored.head.validators, &answer.fields)
+            && stored.verdict(&self.cache.purges) != Verdict::Hard
+            && varies_as_before(stored, answer)
     }
 
     /// RFC 9111 4.3.4: the stored version gets the fields of the `304`, and is as fresh as they say.
@@ -309,5 +312,15 @@ impl Task<'_> {
         }
         self.cache.fills.remove(self.fill);
         self.fill.publish(Phase::Validated(version), true);
+    }
+}
+
+/// Whether the `304` leaves the stored version selected by what selected it (RFC 9111 3.2, 4.1). Under another `Vary` it would
+/// answer requests that it is not for, so all of the response is fetched anew.
+fn varies_as_before(stored: &Version, answer: &Fetched<'_>) -> bool {
+    match vary(&answer.fields) {
+        Vary::Fields(spec) => stored.head.vary.as_ref().is_some_and(|selected| selected.spec == spec),
+        // Without Vary the stored one stays; with `*` it is forbidden to keep the response at all.
+        Vary::None | Vary::Star => true,
     }
 }
