@@ -4,7 +4,7 @@
 //!
 //! First 5 GiB (or as given) of distinct storable objects of 1 KiB to 8 MiB go through it, then 200 clients read 100 MiB
 //! of an uncacheable body each, slowly. Prints resident memory on the way; fails if it passes 64 MiB + 150 MiB, if it
-//! grew in the second half, or if a body was wrong.
+//! grew in the second half (the mean of the last quarter over that of the one before), or if a body was wrong.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -48,6 +48,7 @@ fn main() {
         whole.saturating_sub(half),
         8 * MIB,
     );
+    drop(edge);
     if !failures.is_empty() {
         eprintln!("failed: {}", failures.join("; "));
         std::process::exit(1);
@@ -61,6 +62,34 @@ fn check(failures: &mut Vec<String>, what: &str, value: u64, bound: u64) {
     }
 }
 
+/// What was resident in each quarter of a run, in bytes.
+#[derive(Default)]
+struct Resident {
+    quarters: [(u64, u64); 4],
+    peak: u64,
+}
+
+impl Resident {
+    /// Notes a reading, `done` of `total` into the run.
+    fn note(&mut self, done: u64, total: u64, bytes: u64) {
+        let (sum, count) = &mut self.quarters[(4 * done / total).min(3) as usize];
+        *sum += bytes;
+        *count += 1;
+        self.peak = self.peak.max(bytes);
+    }
+
+    fn mean(&self, quarter: usize) -> u64 {
+        let (sum, count) = self.quarters[quarter];
+        sum / count.max(1)
+    }
+}
+
+fn check_resident(failures: &mut Vec<String>, resident: &Resident) {
+    check(failures, "peak, MiB", resident.peak / MIB, BOUND / MIB);
+    let growth = resident.mean(3).saturating_sub(resident.mean(2));
+    check(failures, "growth in the second half, KiB", growth / 1024, 4 * 1024);
+}
+
 /// A size from 1 KiB to 8 MiB, every doubling as likely as another.
 fn size_of(id: u64) -> u64 {
     let mixed = (id + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -68,10 +97,10 @@ fn size_of(id: u64) -> u64 {
     (1024 << doubling) + (mixed >> 8) % (1024 << doubling).min(8 * MIB - (1024 << doubling) + 1)
 }
 
-/// Fetches objects until `total` bytes have come. Gives the peaks of the two halves, and how many bodies were wrong.
-fn distinct_objects(edge: &Arc<Edge>, total: u64) -> (u64, u64, u64) {
+/// Fetches objects until `total` bytes have come. Gives what was resident, and how many bodies were wrong.
+fn distinct_objects(edge: &Arc<Edge>, total: u64) -> (Resident, u64) {
     let (next, come, wrong) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-    let (mut first, mut second) = (0, 0);
+    let mut readings = Resident::default();
     thread::scope(|scope| {
         for _ in 0..CLIENTS {
             scope.spawn(|| {
@@ -89,8 +118,7 @@ fn distinct_objects(edge: &Arc<Edge>, total: u64) -> (u64, u64, u64) {
         let mut shown = 0;
         while come.load(Ordering::Relaxed) < total {
             let (come, resident) = (come.load(Ordering::Relaxed), edge.resident());
-            let peak = if come < total / 2 { &mut first } else { &mut second };
-            *peak = resident.max(*peak);
+            readings.note(come, total, resident);
             if come / (total / 8) > shown {
                 shown = come / (total / 8);
                 println!("  {:>5} MiB come, {:>4} MiB resident", come / MIB, resident / MIB);
@@ -98,11 +126,11 @@ fn distinct_objects(edge: &Arc<Edge>, total: u64) -> (u64, u64, u64) {
             thread::park_timeout(Duration::from_millis(20));
         }
     });
-    (first, second, wrong.into_inner())
+    (readings, wrong.into_inner())
 }
 
-/// Clients that read a little at a time. Gives the peaks of the first ten seconds and of the next ten.
-fn slow_readers(edge: &Arc<Edge>) -> (u64, u64) {
+/// Clients that read a little at a time, for twenty seconds. Gives what was resident.
+fn slow_readers(edge: &Arc<Edge>) -> Resident {
     let mut readers: Vec<Client> = (0..SLOW_READERS).map(|_| edge.connect()).collect();
     for (at, reader) in readers.iter_mut().enumerate() {
         let request = format!("GET /u/{at}/{SLOW_BODY} HTTP/1.1\r\nHost: a.example\r\n\r\n");
@@ -112,7 +140,7 @@ fn slow_readers(edge: &Arc<Edge>) -> (u64, u64) {
             .write_all(request.as_bytes())
             .expect("the edge takes requests");
     }
-    let (mut first, mut second) = (0, 0);
+    let mut readings = Resident::default();
     let mut piece = vec![0; 16 * 1024];
     for tick in 0..100 {
         for reader in &mut readers {
@@ -122,8 +150,7 @@ fn slow_readers(edge: &Arc<Edge>) -> (u64, u64) {
                 .read_exact(&mut piece)
                 .expect("the edge goes on sending");
         }
-        let peak = if tick < 50 { &mut first } else { &mut second };
-        *peak = edge.resident().max(*peak);
+        readings.note(tick, 100, edge.resident());
         if tick % 20 == 19 {
             println!(
                 "  {:>5} KiB read by each, {:>4} MiB resident",
@@ -136,7 +163,7 @@ fn slow_readers(edge: &Arc<Edge>) -> (u64, u64) {
     for reader in &mut readers {
         let _ = reader.stream.get_mut().shutdown(Shutdown::Both);
     }
-    (first, second)
+    readings
 }
 
 struct Edge {

@@ -62,7 +62,7 @@ impl Default for Settings {
             chunk_share: 0.5,
             terms: fill::Terms {
                 window: 1024 * 1024,
-                pass_window: 256 * 1024,
+                pass_window: 128 * 1024,
                 finish_bytes: 1024 * 1024,
                 finish_share: 0.5,
                 detached: false,

@@ -32,14 +32,11 @@ impl Bound {
             addresses: Vec::new(),
         };
         for address in addresses {
+            // SO_REUSEPORT would let a second edge take a part of the first one's connections without a word.
+            drop(bind(*address, false).map_err(|error| taken(address, &error))?);
             let mut actual = *address;
             for sockets in &mut bound.sockets {
-                let socket = bind(actual).map_err(|error| {
-                    io::Error::new(
-                        error.kind(),
-                        format!("cannot listen on {address}: {error}; is another server there?"),
-                    )
-                })?;
+                let socket = bind(actual, true).map_err(|error| taken(address, &error))?;
                 actual = socket.local_addr()?;
                 sockets.push(socket);
             }
@@ -49,14 +46,21 @@ impl Bound {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+fn taken(address: &SocketAddr, error: &io::Error) -> io::Error {
+    io::Error::new(
+        error.kind(),
+        format!("cannot listen on {address}: {error}; end the server that does, or name another address"),
+    )
+}
+
+fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // [::] takes IPv4 as well.
         socket.set_only_v6(false)?;
     }
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(shared)?;
     // Inherited by accepted connections.
     socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(true)?;

@@ -230,9 +230,7 @@ impl<'e> Round<'e> {
 
     /// A response that may be stored is on its way: is it for this request?
     fn filling(&mut self, head: Arc<Head>, follower: Follower) -> Step {
-        if is_error_for_stale(head.status)
-            && let Some(answer) = self.stale()
-        {
+        if let Some(answer) = self.stale_for(head.status) {
             return Step::Done(answer);
         }
         let selected = |head: &Head| {
@@ -269,9 +267,7 @@ impl<'e> Round<'e> {
 
     /// A response that is this client's own.
     fn passing(&mut self, head: Arc<Head>, reason: Unstorable, follower: Follower) -> Step {
-        if is_error_for_stale(head.status)
-            && let Some(answer) = self.stale()
-        {
+        if let Some(answer) = self.stale_for(head.status) {
             return Step::Done(answer);
         }
         let status = CacheStatus {
@@ -342,6 +338,12 @@ impl<'e> Round<'e> {
                 Step::Again
             }
         }
+    }
+
+    /// What was found stored, if it may stand in for a response of this status.
+    fn stale_for(&mut self, status: StatusCode) -> Option<Answer<'static>> {
+        self.status.fwd_status = Some(status.as_u16());
+        is_error_for_stale(status).then(|| self.stale()).flatten()
     }
 
     fn server_error(&mut self, status: u16) -> Step {

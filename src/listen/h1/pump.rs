@@ -19,8 +19,9 @@ use crate::pipeline::Answer;
 /// Pieces handed to one write.
 const PIECES: usize = 8;
 
-/// Bytes taken from the body before the client has taken those before them.
-const QUEUED: usize = 512 * 1024;
+/// No more is taken from the body while the client has this many bytes still to take. Kept small, because what is taken
+/// from a fill no longer counts toward its window.
+const QUEUED: usize = 64 * 1024;
 
 /// A head and a body that are no larger than this together are one buffer.
 const TOGETHER: usize = 4 * 1024;
