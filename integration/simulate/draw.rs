@@ -1,9 +1,7 @@
 //! Plans drawn from a seed.
 
 use crate::executor::Ms;
-use crate::plan::{
-    Ask, Behaviour, Knobs, Method, Op, Outcome, Plan, Policy, Resource, Tag, Target, VaryBy, Version, What,
-};
+use crate::plan::{Ask, Behaviour, Knobs, Method, Op, Outcome, Plan, Policy, Resource, Tag, Target, VaryBy, Version, What};
 use crate::prng::Prng;
 use crate::world::HOSTS;
 
@@ -19,6 +17,8 @@ struct Mood {
     purging: bool,
     /// Most responses may be stored.
     storable: bool,
+    /// One resource whose equally long versions follow each other while it is asked for all the time.
+    focused: bool,
     /// Milliseconds over which things happen.
     span: Ms,
 }
@@ -32,18 +32,19 @@ pub fn plan(seed: u64) -> Plan {
         failing: prng.chance(35),
         purging: prng.chance(50),
         storable: prng.chance(60),
+        focused: prng.chance(10),
         span: prng.pick(&[SECOND, 5 * SECOND, 30 * SECOND, 200 * SECOND]),
     };
-    let knobs = knobs(prng, &mood);
-    let resources: Vec<Resource> = (0..prng.between(1, 4) as usize)
-        .map(|place| resource(prng, &mood, place))
-        .collect();
-    let moments: Vec<Ms> = (0..prng.between(1, 6)).map(|_| prng.below(mood.span)).collect();
-    let count = if mood.large {
-        prng.between(3, 16)
-    } else {
-        prng.between(4, 40)
+    let mood = match mood.focused {
+        true => Mood { span: 10 * SECOND, storable: true, large: prng.chance(50), ..mood },
+        false => mood,
     };
+    let knobs = knobs(prng, &mood);
+    let places = if mood.focused { 1 } else { prng.between(1, 4) as usize };
+    let resources: Vec<Resource> = (0..places).map(|place| resource(prng, &mood, place)).collect();
+    let moments = if mood.focused { prng.between(6, 16) } else { prng.between(1, 6) };
+    let moments: Vec<Ms> = (0..moments).map(|_| prng.below(mood.span)).collect();
+    let count = if mood.large && !mood.focused { prng.between(3, 16) } else { prng.between(4, 40) };
     let ops = (0..count).map(|_| op(prng, &mood, &resources, &moments)).collect();
     Plan {
         schedule: prng.next(),
@@ -60,25 +61,13 @@ fn knobs(prng: &mut Prng, mood: &Mood) -> Knobs {
         false => [16 << 10, 64 << 10, 256 << 10],
     };
     Knobs {
-        ram: if prng.chance(30) {
-            prng.pick(&small)
-        } else {
-            defaults.ram
-        },
+        ram: if prng.chance(30) { prng.pick(&small) } else { defaults.ram },
         window: prng.pick(&[1 << 10, 8 << 10, 64 << 10]),
         pass_window: prng.pick(&[512, 4 << 10, 32 << 10]),
         finish_bytes: prng.pick(&[0, 1 << 10, 64 << 10]),
         finish_share: prng.pick(&[0.1, 0.5, 1.0]),
-        max_fills: if prng.chance(5) {
-            prng.between(1, 4) as usize
-        } else {
-            defaults.max_fills
-        },
-        max_readers: if prng.chance(5) {
-            prng.between(1, 4) as usize
-        } else {
-            defaults.max_readers
-        },
+        max_fills: if prng.chance(5) { prng.between(1, 4) as usize } else { defaults.max_fills },
+        max_readers: if prng.chance(5) { prng.between(1, 4) as usize } else { defaults.max_readers },
         client_may_revalidate: prng.chance(20),
         swr: if prng.chance(15) { prng.between(1, 60) } else { 0 },
         sie: if prng.chance(15) { prng.between(1, 60) } else { 0 },
@@ -90,31 +79,21 @@ fn knobs(prng: &mut Prng, mood: &Mood) -> Knobs {
 
 fn resource(prng: &mut Prng, mood: &Mood, place: usize) -> Resource {
     let several = prng.chance(25);
-    let policies: Vec<Policy> = (0..if several { prng.between(2, 3) } else { 1 })
-        .map(|_| policy(prng, mood, several))
-        .collect();
-    let tag = prng.pick(&[
-        Tag::None,
-        Tag::Strong,
-        Tag::Strong,
-        Tag::Weak,
-        Tag::OfAllVariants,
-        Tag::Always,
-    ]);
+    let policies: Vec<Policy> = (0..if several { prng.between(2, 3) } else { 1 }).map(|_| policy(prng, mood, several)).collect();
+    let tag = match mood.focused {
+        true => prng.pick(&[Tag::None, Tag::Weak, Tag::Strong, Tag::Always]),
+        false => prng.pick(&[Tag::None, Tag::Strong, Tag::Strong, Tag::Weak, Tag::OfAllVariants, Tag::Always]),
+    };
     let size = size(prng, mood);
-    let constant = prng.chance(60);
+    let constant = mood.focused || prng.chance(60);
     let version = |prng: &mut Prng| Version {
         size: if constant { size } else { self::size(prng, mood) },
-        etag: if tag != Tag::Always && prng.chance(15) {
-            Tag::None
-        } else {
-            tag
-        },
+        etag: if tag != Tag::Always && prng.chance(15) { Tag::None } else { tag },
         last_modified: tag != Tag::Always && prng.chance(50),
         status: if prng.chance(5) { 404 } else { 200 },
     };
     let versions = (0..prng.between(1, 4)).map(|_| version(prng)).collect();
-    let changes = (0..prng.below(4)).map(|_| prng.below(mood.span)).collect();
+    let changes = (0..prng.below(if mood.focused { 10 } else { 5 })).map(|_| prng.below(mood.span)).collect();
     let policy_changes = (1..policies.len()).map(|_| prng.below(mood.span)).collect();
     let behaviours = (0..prng.between(1, 5)).map(|_| behaviour(prng, mood, size)).collect();
     Resource {
@@ -133,7 +112,7 @@ fn size(prng: &mut Prng, mood: &Mood) -> usize {
     const CHUNK: u64 = verge::store::CHUNK as u64;
     let size = match (mood.large, prng.below(10)) {
         (_, 0) => prng.below(3),
-        (true, 1..=6) => CHUNK * prng.between(1, 2) + prng.pick(&[0, 1, 1000, 100_000]),
+        (true, 1..=6) => CHUNK * prng.between(1, if mood.focused { 3 } else { 2 }) + prng.pick(&[0, 1, 1000, 100_000]),
         (_, 7..=9) => prng.between(3, 64 << 10),
         _ => prng.between(3, 3000),
     };
@@ -143,6 +122,15 @@ fn size(prng: &mut Prng, mood: &Mood) -> usize {
 fn policy(prng: &mut Prng, mood: &Mood, explicit: bool) -> Policy {
     let now_and_then = |prng: &mut Prng, most: u64| prng.chance(25).then(|| prng.between(1, most));
     let lifetime = prng.pick(&[0, 1, 2, 10, 60, 600]);
+    if mood.focused {
+        return Policy {
+            max_age: Some(prng.between(1, 2)),
+            swr: Some(prng.between(5, 60)),
+            sie: now_and_then(prng, 60),
+            public: prng.chance(30),
+            ..Policy::default()
+        };
+    }
     let odd = |prng: &mut Prng, percent: u64| prng.chance(if mood.storable { percent / 4 } else { percent });
     Policy {
         max_age: (explicit || prng.chance(85)).then_some(lifetime),
@@ -178,8 +166,8 @@ fn behaviour(prng: &mut Prng, mood: &Mood, size: usize) -> Behaviour {
         delay: prng.pick(&[0, 0, 5, 20, 100, 3000]),
         late: prng.chance(40),
         outcome,
-        piece: prng.between(least, least * 40) as usize,
-        pause: prng.pick(&[0, 0, 1, 10, 300]),
+        piece: prng.between(least, least * if mood.focused { 4 } else { 40 }) as usize,
+        pause: prng.pick(if mood.focused { &[10, 50, 300] } else { &[0, 0, 1, 10, 300] }),
         chunked: prng.chance(25),
         cut: prng.chance(trouble).then(|| prng.below(1000)),
         unconditional: prng.chance(15),
@@ -205,10 +193,7 @@ fn target(prng: &mut Prng, resources: &[Resource]) -> Target {
     match prng.below(6) {
         0..=1 => Target::Url(place),
         2 => Target::Tag(prng.below(3) as u8),
-        3 => Target::Prefix(
-            prng.pick(&["a.example/r", "a.example/s?q", "b", "b.example/r/1"])
-                .to_owned(),
-        ),
+        3 => Target::Prefix(prng.pick(&["a.example/r", "a.example/s?q", "b", "b.example/r/1"]).to_owned()),
         4 => Target::Site(prng.pick(&HOSTS)),
         _ => Target::All,
     }
@@ -216,11 +201,7 @@ fn target(prng: &mut Prng, resources: &[Resource]) -> Target {
 
 fn ask(prng: &mut Prng, resources: &[Resource]) -> Ask {
     // The first is the popular one.
-    let resource = if prng.chance(60) {
-        0
-    } else {
-        prng.below(resources.len() as u64) as usize
-    };
+    let resource = if prng.chance(60) { 0 } else { prng.below(resources.len() as u64) as usize };
     let size = resources[resource].versions[0].size as u64;
     let slow = prng.chance(20);
     Ask {
@@ -235,9 +216,7 @@ fn ask(prng: &mut Prng, resources: &[Resource]) -> Ask {
         mode: prng.chance(20).then(|| prng.below(2) as u8),
         authorization: prng.chance(6),
         cookie: prng.chance(8),
-        cache_control: prng
-            .chance(12)
-            .then(|| prng.pick(&["no-store", "no-store", "only-if-cached", "no-cache", "max-stale"])),
+        cache_control: prng.chance(12).then(|| prng.pick(&["no-store", "no-store", "only-if-cached", "no-cache", "max-stale"])),
         range: prng.chance(15).then(|| range(prng, size)),
         if_none_match: prng.chance(10).then(|| prng.below(3) as u32),
         if_range: prng.chance(5).then(|| prng.below(2) as u32),
