@@ -1,7 +1,9 @@
 //! Plans drawn from a seed.
 
 use crate::executor::Ms;
-use crate::plan::{Ask, Behaviour, Knobs, Method, Op, Outcome, Plan, Policy, Resource, Tag, Target, VaryBy, Version, What};
+use crate::plan::{
+    Ask, Behaviour, Knobs, Method, Op, Outcome, Plan, Policy, Resource, Tag, Target, VaryBy, Version, What,
+};
 use crate::prng::Prng;
 use crate::world::HOSTS;
 
@@ -36,16 +38,35 @@ pub fn plan(seed: u64) -> Plan {
         span: prng.pick(&[SECOND, 5 * SECOND, 30 * SECOND, 200 * SECOND]),
     };
     let mood = match mood.focused {
-        true => Mood { span: 10 * SECOND, storable: true, large: prng.chance(50), ..mood },
+        true => Mood {
+            span: 10 * SECOND,
+            storable: true,
+            large: prng.chance(50),
+            ..mood
+        },
         false => mood,
     };
     let knobs = knobs(prng, &mood);
     let places = if mood.focused { 1 } else { prng.between(1, 4) as usize };
-    let resources: Vec<Resource> = (0..places).map(|place| resource(prng, &mood, place)).collect();
-    let moments = if mood.focused { prng.between(6, 16) } else { prng.between(1, 6) };
+    let mut resources: Vec<Resource> = (0..places).map(|place| resource(prng, &mood, place)).collect();
+    if knobs.many_variants {
+        let policies = resources[0].policies.iter_mut();
+        policies.for_each(|policy| policy.vary = VaryBy::Lang);
+    }
+    let moments = if mood.focused {
+        prng.between(6, 16)
+    } else {
+        prng.between(1, 6)
+    };
     let moments: Vec<Ms> = (0..moments).map(|_| prng.below(mood.span)).collect();
-    let count = if mood.large && !mood.focused { prng.between(3, 16) } else { prng.between(4, 40) };
-    let ops = (0..count).map(|_| op(prng, &mood, &resources, &moments)).collect();
+    let count = match (mood.large && !mood.focused, knobs.many_variants) {
+        (true, _) => prng.between(3, 16),
+        (false, true) => prng.between(40, 120),
+        (false, false) => prng.between(4, 40),
+    };
+    let ops = (0..count)
+        .map(|_| op(prng, &mood, &knobs, &resources, &moments))
+        .collect();
     Plan {
         schedule: prng.next(),
         knobs,
@@ -61,17 +82,30 @@ fn knobs(prng: &mut Prng, mood: &Mood) -> Knobs {
         false => [16 << 10, 64 << 10, 256 << 10],
     };
     Knobs {
-        ram: if prng.chance(30) { prng.pick(&small) } else { defaults.ram },
+        ram: if prng.chance(30) {
+            prng.pick(&small)
+        } else {
+            defaults.ram
+        },
         window: prng.pick(&[1 << 10, 8 << 10, 64 << 10]),
         pass_window: prng.pick(&[512, 4 << 10, 32 << 10]),
         finish_bytes: prng.pick(&[0, 1 << 10, 64 << 10]),
         finish_share: prng.pick(&[0.1, 0.5, 1.0]),
-        max_fills: if prng.chance(5) { prng.between(1, 4) as usize } else { defaults.max_fills },
-        max_readers: if prng.chance(5) { prng.between(1, 4) as usize } else { defaults.max_readers },
+        max_fills: if prng.chance(5) {
+            prng.between(1, 4) as usize
+        } else {
+            defaults.max_fills
+        },
+        max_readers: if prng.chance(5) {
+            prng.between(1, 4) as usize
+        } else {
+            defaults.max_readers
+        },
         client_may_revalidate: prng.chance(20),
         swr: if prng.chance(15) { prng.between(1, 60) } else { 0 },
         sie: if prng.chance(15) { prng.between(1, 60) } else { 0 },
         spurious: prng.chance(20),
+        many_variants: prng.chance(4),
         housekeeping: prng.between(1, 32) as u32,
         ..defaults
     }
@@ -79,21 +113,36 @@ fn knobs(prng: &mut Prng, mood: &Mood) -> Knobs {
 
 fn resource(prng: &mut Prng, mood: &Mood, place: usize) -> Resource {
     let several = prng.chance(25);
-    let policies: Vec<Policy> = (0..if several { prng.between(2, 3) } else { 1 }).map(|_| policy(prng, mood, several)).collect();
+    let policies: Vec<Policy> = (0..if several { prng.between(2, 3) } else { 1 })
+        .map(|_| policy(prng, mood, several))
+        .collect();
     let tag = match mood.focused {
         true => prng.pick(&[Tag::None, Tag::Weak, Tag::Strong, Tag::Always]),
-        false => prng.pick(&[Tag::None, Tag::Strong, Tag::Strong, Tag::Weak, Tag::OfAllVariants, Tag::Always]),
+        false => prng.pick(&[
+            Tag::None,
+            Tag::Strong,
+            Tag::Strong,
+            Tag::Weak,
+            Tag::OfAllVariants,
+            Tag::Always,
+        ]),
     };
     let size = size(prng, mood);
     let constant = mood.focused || prng.chance(60);
     let version = |prng: &mut Prng| Version {
         size: if constant { size } else { self::size(prng, mood) },
-        etag: if tag != Tag::Always && prng.chance(15) { Tag::None } else { tag },
+        etag: if tag != Tag::Always && prng.chance(15) {
+            Tag::None
+        } else {
+            tag
+        },
         last_modified: tag != Tag::Always && prng.chance(50),
         status: if prng.chance(5) { 404 } else { 200 },
     };
     let versions = (0..prng.between(1, 4)).map(|_| version(prng)).collect();
-    let changes = (0..prng.below(if mood.focused { 10 } else { 5 })).map(|_| prng.below(mood.span)).collect();
+    let changes = (0..prng.below(if mood.focused { 10 } else { 5 }))
+        .map(|_| prng.below(mood.span))
+        .collect();
     let policy_changes = (1..policies.len()).map(|_| prng.below(mood.span)).collect();
     let behaviours = (0..prng.between(1, 5)).map(|_| behaviour(prng, mood, size)).collect();
     Resource {
@@ -167,7 +216,11 @@ fn behaviour(prng: &mut Prng, mood: &Mood, size: usize) -> Behaviour {
         late: prng.chance(40),
         outcome,
         piece: prng.between(least, least * if mood.focused { 4 } else { 40 }) as usize,
-        pause: prng.pick(if mood.focused { &[10, 50, 300] } else { &[0, 0, 1, 10, 300] }),
+        pause: prng.pick(if mood.focused {
+            &[10, 50, 300]
+        } else {
+            &[0, 0, 1, 10, 300]
+        }),
         chunked: prng.chance(25),
         cut: prng.chance(trouble).then(|| prng.below(1000)),
         unconditional: prng.chance(15),
@@ -178,12 +231,12 @@ fn behaviour(prng: &mut Prng, mood: &Mood, size: usize) -> Behaviour {
     }
 }
 
-fn op(prng: &mut Prng, mood: &Mood, resources: &[Resource], moments: &[Ms]) -> Op {
+fn op(prng: &mut Prng, mood: &Mood, knobs: &Knobs, resources: &[Resource], moments: &[Ms]) -> Op {
     let spread = prng.pick(&[1, 30, 300, 3000]);
     let at = prng.pick(moments) + prng.below(spread);
     let what = match prng.chance(if mood.purging { 18 } else { 2 }) {
         true => What::Purge(target(prng, resources), prng.chance(70)),
-        false => What::Ask(ask(prng, resources)),
+        false => What::Ask(ask(prng, knobs, resources)),
     };
     Op { at, what }
 }
@@ -193,15 +246,23 @@ fn target(prng: &mut Prng, resources: &[Resource]) -> Target {
     match prng.below(6) {
         0..=1 => Target::Url(place),
         2 => Target::Tag(prng.below(3) as u8),
-        3 => Target::Prefix(prng.pick(&["a.example/r", "a.example/s?q", "b", "b.example/r/1"]).to_owned()),
+        3 => Target::Prefix(
+            prng.pick(&["a.example/r", "a.example/s?q", "b", "b.example/r/1"])
+                .to_owned(),
+        ),
         4 => Target::Site(prng.pick(&HOSTS)),
         _ => Target::All,
     }
 }
 
-fn ask(prng: &mut Prng, resources: &[Resource]) -> Ask {
+fn ask(prng: &mut Prng, knobs: &Knobs, resources: &[Resource]) -> Ask {
+    let (varied, langs) = if knobs.many_variants { (95, 60) } else { (40, 3) };
     // The first is the popular one.
-    let resource = if prng.chance(60) { 0 } else { prng.below(resources.len() as u64) as usize };
+    let resource = if prng.chance(60) {
+        0
+    } else {
+        prng.below(resources.len() as u64) as usize
+    };
     let size = resources[resource].versions[0].size as u64;
     let slow = prng.chance(20);
     Ask {
@@ -212,11 +273,13 @@ fn ask(prng: &mut Prng, resources: &[Resource]) -> Ask {
             1 => Method::Head,
             _ => Method::Get,
         },
-        lang: prng.chance(40).then(|| prng.below(3) as u8),
+        lang: prng.chance(varied).then(|| prng.below(langs) as u8),
         mode: prng.chance(20).then(|| prng.below(2) as u8),
         authorization: prng.chance(6),
         cookie: prng.chance(8),
-        cache_control: prng.chance(12).then(|| prng.pick(&["no-store", "no-store", "only-if-cached", "no-cache", "max-stale"])),
+        cache_control: prng
+            .chance(12)
+            .then(|| prng.pick(&["no-store", "no-store", "only-if-cached", "no-cache", "max-stale"])),
         range: prng.chance(15).then(|| range(prng, size)),
         if_none_match: prng.chance(10).then(|| prng.below(3) as u32),
         if_range: prng.chance(5).then(|| prng.below(2) as u32),
