@@ -19,6 +19,8 @@ struct Mood {
     purging: bool,
     /// Most responses may be stored.
     storable: bool,
+    /// One resource whose equally long versions follow each other while it is asked for all the time.
+    focused: bool,
     /// Milliseconds over which things happen.
     span: Ms,
 }
@@ -32,19 +34,39 @@ pub fn plan(seed: u64) -> Plan {
         failing: prng.chance(35),
         purging: prng.chance(50),
         storable: prng.chance(60),
+        focused: prng.chance(10),
         span: prng.pick(&[SECOND, 5 * SECOND, 30 * SECOND, 200 * SECOND]),
     };
-    let knobs = knobs(prng, &mood);
-    let resources: Vec<Resource> = (0..prng.between(1, 4) as usize)
-        .map(|place| resource(prng, &mood, place))
-        .collect();
-    let moments: Vec<Ms> = (0..prng.between(1, 6)).map(|_| prng.below(mood.span)).collect();
-    let count = if mood.large {
-        prng.between(3, 16)
-    } else {
-        prng.between(4, 40)
+    let mood = match mood.focused {
+        true => Mood {
+            span: 10 * SECOND,
+            storable: true,
+            large: prng.chance(50),
+            ..mood
+        },
+        false => mood,
     };
-    let ops = (0..count).map(|_| op(prng, &mood, &resources, &moments)).collect();
+    let knobs = knobs(prng, &mood);
+    let places = if mood.focused { 1 } else { prng.between(1, 4) as usize };
+    let mut resources: Vec<Resource> = (0..places).map(|place| resource(prng, &mood, place)).collect();
+    if knobs.many_variants {
+        let policies = resources[0].policies.iter_mut();
+        policies.for_each(|policy| policy.vary = VaryBy::Lang);
+    }
+    let moments = if mood.focused {
+        prng.between(6, 16)
+    } else {
+        prng.between(1, 6)
+    };
+    let moments: Vec<Ms> = (0..moments).map(|_| prng.below(mood.span)).collect();
+    let count = match (mood.large && !mood.focused, knobs.many_variants) {
+        (true, _) => prng.between(3, 16),
+        (false, true) => prng.between(40, 120),
+        (false, false) => prng.between(4, 40),
+    };
+    let ops = (0..count)
+        .map(|_| op(prng, &mood, &knobs, &resources, &moments))
+        .collect();
     Plan {
         schedule: prng.next(),
         knobs,
@@ -83,6 +105,7 @@ fn knobs(prng: &mut Prng, mood: &Mood) -> Knobs {
         swr: if prng.chance(15) { prng.between(1, 60) } else { 0 },
         sie: if prng.chance(15) { prng.between(1, 60) } else { 0 },
         spurious: prng.chance(20),
+        many_variants: prng.chance(4),
         housekeeping: prng.between(1, 32) as u32,
         ..defaults
     }
@@ -93,16 +116,19 @@ fn resource(prng: &mut Prng, mood: &Mood, place: usize) -> Resource {
     let policies: Vec<Policy> = (0..if several { prng.between(2, 3) } else { 1 })
         .map(|_| policy(prng, mood, several))
         .collect();
-    let tag = prng.pick(&[
-        Tag::None,
-        Tag::Strong,
-        Tag::Strong,
-        Tag::Weak,
-        Tag::OfAllVariants,
-        Tag::Always,
-    ]);
+    let tag = match mood.focused {
+        true => prng.pick(&[Tag::None, Tag::Weak, Tag::Strong, Tag::Always]),
+        false => prng.pick(&[
+            Tag::None,
+            Tag::Strong,
+            Tag::Strong,
+            Tag::Weak,
+            Tag::OfAllVariants,
+            Tag::Always,
+        ]),
+    };
     let size = size(prng, mood);
-    let constant = prng.chance(60);
+    let constant = mood.focused || prng.chance(60);
     let version = |prng: &mut Prng| Version {
         size: if constant { size } else { self::size(prng, mood) },
         etag: if tag != Tag::Always && prng.chance(15) {
@@ -114,7 +140,9 @@ fn resource(prng: &mut Prng, mood: &Mood, place: usize) -> Resource {
         status: if prng.chance(5) { 404 } else { 200 },
     };
     let versions = (0..prng.between(1, 4)).map(|_| version(prng)).collect();
-    let changes = (0..prng.below(4)).map(|_| prng.below(mood.span)).collect();
+    let changes = (0..prng.below(if mood.focused { 10 } else { 5 }))
+        .map(|_| prng.below(mood.span))
+        .collect();
     let policy_changes = (1..policies.len()).map(|_| prng.below(mood.span)).collect();
     let behaviours = (0..prng.between(1, 5)).map(|_| behaviour(prng, mood, size)).collect();
     Resource {
@@ -133,7 +161,7 @@ fn size(prng: &mut Prng, mood: &Mood) -> usize {
     const CHUNK: u64 = verge::store::CHUNK as u64;
     let size = match (mood.large, prng.below(10)) {
         (_, 0) => prng.below(3),
-        (true, 1..=6) => CHUNK * prng.between(1, 2) + prng.pick(&[0, 1, 1000, 100_000]),
+        (true, 1..=6) => CHUNK * prng.between(1, if mood.focused { 3 } else { 2 }) + prng.pick(&[0, 1, 1000, 100_000]),
         (_, 7..=9) => prng.between(3, 64 << 10),
         _ => prng.between(3, 3000),
     };
@@ -143,6 +171,15 @@ fn size(prng: &mut Prng, mood: &Mood) -> usize {
 fn policy(prng: &mut Prng, mood: &Mood, explicit: bool) -> Policy {
     let now_and_then = |prng: &mut Prng, most: u64| prng.chance(25).then(|| prng.between(1, most));
     let lifetime = prng.pick(&[0, 1, 2, 10, 60, 600]);
+    if mood.focused {
+        return Policy {
+            max_age: Some(prng.between(1, 2)),
+            swr: Some(prng.between(5, 60)),
+            sie: now_and_then(prng, 60),
+            public: prng.chance(30),
+            ..Policy::default()
+        };
+    }
     let odd = |prng: &mut Prng, percent: u64| prng.chance(if mood.storable { percent / 4 } else { percent });
     Policy {
         max_age: (explicit || prng.chance(85)).then_some(lifetime),
@@ -178,8 +215,12 @@ fn behaviour(prng: &mut Prng, mood: &Mood, size: usize) -> Behaviour {
         delay: prng.pick(&[0, 0, 5, 20, 100, 3000]),
         late: prng.chance(40),
         outcome,
-        piece: prng.between(least, least * 40) as usize,
-        pause: prng.pick(&[0, 0, 1, 10, 300]),
+        piece: prng.between(least, least * if mood.focused { 4 } else { 40 }) as usize,
+        pause: prng.pick(if mood.focused {
+            &[10, 50, 300]
+        } else {
+            &[0, 0, 1, 10, 300]
+        }),
         chunked: prng.chance(25),
         cut: prng.chance(trouble).then(|| prng.below(1000)),
         unconditional: prng.chance(15),
@@ -190,12 +231,12 @@ fn behaviour(prng: &mut Prng, mood: &Mood, size: usize) -> Behaviour {
     }
 }
 
-fn op(prng: &mut Prng, mood: &Mood, resources: &[Resource], moments: &[Ms]) -> Op {
+fn op(prng: &mut Prng, mood: &Mood, knobs: &Knobs, resources: &[Resource], moments: &[Ms]) -> Op {
     let spread = prng.pick(&[1, 30, 300, 3000]);
     let at = prng.pick(moments) + prng.below(spread);
     let what = match prng.chance(if mood.purging { 18 } else { 2 }) {
         true => What::Purge(target(prng, resources), prng.chance(70)),
-        false => What::Ask(ask(prng, resources)),
+        false => What::Ask(ask(prng, knobs, resources)),
     };
     Op { at, what }
 }
@@ -214,7 +255,8 @@ fn target(prng: &mut Prng, resources: &[Resource]) -> Target {
     }
 }
 
-fn ask(prng: &mut Prng, resources: &[Resource]) -> Ask {
+fn ask(prng: &mut Prng, knobs: &Knobs, resources: &[Resource]) -> Ask {
+    let (varied, langs) = if knobs.many_variants { (95, 60) } else { (40, 3) };
     // The first is the popular one.
     let resource = if prng.chance(60) {
         0
@@ -231,7 +273,7 @@ fn ask(prng: &mut Prng, resources: &[Resource]) -> Ask {
             1 => Method::Head,
             _ => Method::Get,
         },
-        lang: prng.chance(40).then(|| prng.below(3) as u8),
+        lang: prng.chance(varied).then(|| prng.below(langs) as u8),
         mode: prng.chance(20).then(|| prng.below(2) as u8),
         authorization: prng.chance(6),
         cookie: prng.chance(8),

@@ -42,6 +42,8 @@ pub struct Knobs {
     pub sie: u64,
     /// Whether tasks are polled now and then though nobody woke them.
     pub spurious: bool,
+    /// Whether clients differ more than a key may have variants.
+    pub many_variants: bool,
     /// Polls between two turns of the RAM tier's housekeeping.
     pub housekeeping: u32,
 }
@@ -61,6 +63,7 @@ impl Default for Knobs {
             swr: 0,
             sie: 0,
             spurious: false,
+            many_variants: false,
             housekeeping: 8,
         }
     }
@@ -74,7 +77,7 @@ impl Knobs {
 
     /// Whether no request is turned away for there being too many.
     pub fn is_generous(&self) -> bool {
-        self.max_fills >= 1000 && self.max_readers >= 1000
+        self.max_fills >= 1000 && self.max_readers >= 1000 && !self.many_variants
     }
 }
 

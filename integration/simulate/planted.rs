@@ -43,3 +43,11 @@ fn slow_reader_holds_fill() {
 fn lost_wake_up() {
     is_found(Bug::LostWakeUp);
 }
+
+#[test]
+fn another_versions_chunk_by_hand() {
+    plant(Some(Bug::AnotherVersionsChunk));
+    let (_, violation) = crate::shrink::judge(&crate::scenarios::refreshed_slowly(), true);
+    plant(None);
+    assert_eq!(violation.map(|violation| violation.rule), Some("wrong bytes"));
+}
