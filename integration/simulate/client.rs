@@ -28,7 +28,10 @@ pub async fn ask(world: Arc<World>, edge: Arc<Edge>, ask: Ask) {
     let leaves = ask.leaves_at.map(|after| world.now() + after);
     let visit = visit(&world, &edge, &ask, number);
     let stayed = match leaves {
-        None => Some(visit.await),
+        None => {
+            visit.await;
+            Some(())
+        }
         Some(leaves) => unless(&world, leaves, visit).await,
     };
     if stayed.is_none() {
@@ -84,7 +87,7 @@ fn etag(world: &World, ledger: &crate::ledger::Ledger, ask: &Ask, before: u32) -
 fn shown(world: &World, ask: &Ask) -> String {
     let mut text = format!("{:?} {}", ask.method, world.plan.resources[ask.resource].text());
     let Ask { secure, lang, mode, .. } = ask;
-    text += &format!("{}", if *secure { " over TLS" } else { "" });
+    text += if *secure { " over TLS" } else { "" };
     for (name, value) in [("lang", lang), ("mode", mode)] {
         text += &value.map(|value| format!(" {name}={value}")).unwrap_or_default();
     }

@@ -224,15 +224,9 @@ impl<'a> Case<'a> {
 
     /// Invariant 2: nothing that was hard purged before the request came.
     fn purged(&self, brought: Source<'a>) -> Judged<()> {
-        let before = self
-            .ledger
-            .purges
-            .iter()
-            .filter(|purge| purge.done.order < self.request.came.order);
-        match before
-            .filter(|purge| purge.hard && self.names(purge, brought))
-            .next_back()
-        {
+        let came = self.request.came.order;
+        let names = |purge: &&Purge| purge.done.order < came && purge.hard && self.names(purge, brought);
+        match self.ledger.purges.iter().rfind(names) {
             None => Ok(()),
             Some(purge) => broken(
                 "purged",
