@@ -103,24 +103,19 @@ pub fn is_host(host: &str) -> bool {
 /// Whether this is a name, with a port or without, that is valid and already normal, as nearly all are. In one pass.
 fn is_plain(host: &str) -> bool {
     let bytes = host.as_bytes();
-    let (mut last, mut name) = (DOT, 0);
-    while let Some(byte) = bytes.get(name) {
-        let this = if byte.is_ascii_uppercase() {
-            0
-        } else {
-            IN_NAME[*byte as usize]
-        };
-        if (this | last) == DOT {
-            return false;
-        }
+    let (mut last, mut proper, mut name) = (DOT, true, bytes.len());
+    for (at, byte) in bytes.iter().enumerate() {
+        let this = PLAIN[*byte as usize];
         if this == 0 {
+            name = at;
             break;
         }
+        proper &= (this | last) != DOT;
         last = this;
-        name += 1;
     }
     let port = &bytes[name..];
-    last == LABEL
+    proper
+        && last == LABEL
         && bytes.len() <= MAX_HOST
         && (port.is_empty() || matches!(port, [b':', b'1'..=b'9', ..]) && is_port_from(host, name))
 }
@@ -197,6 +192,17 @@ const IN_NAME: [u8; 256] = {
             b'.' => DOT,
             _ => 0,
         };
+        byte += 1;
+    }
+    table
+};
+
+/// The same without capitals.
+const PLAIN: [u8; 256] = {
+    let mut table = IN_NAME;
+    let mut byte = b'A';
+    while byte <= b'Z' {
+        table[byte as usize] = 0;
         byte += 1;
     }
     table

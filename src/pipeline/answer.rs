@@ -154,11 +154,6 @@ impl<'a> Answer<'a> {
         if let (BodyLength::Known(length), false) = (self.length, matches!(self.head, AnswerHead::Stored(_))) {
             give(CONTENT_LENGTH.as_str(), itoa::Buffer::new().format(length).as_bytes());
         }
-        self.each_edge_field(give);
-    }
-
-    /// Gives the fields that are this answer's own, whatever head it has: `Age` and `Cache-Status`.
-    pub fn each_edge_field(&self, mut give: impl FnMut(&str, &[u8])) {
         if let Some(age) = self.age {
             give(AGE.as_str(), itoa::Buffer::new().format(age).as_bytes());
         }

@@ -33,12 +33,20 @@ pub fn framing(answer: &Answer<'_>, wire: Wire) -> Framing {
     }
 }
 
+/// For what is added to a stored head.
+const ROOM: usize = 256;
+
 /// Appends the head to `out`.
 pub fn write(out: &mut Vec<u8>, answer: &Answer<'_>, wire: Wire, framing: Framing) {
     match &answer.head {
         AnswerHead::Stored(head) => {
+            out.reserve(head.wire.len() + ROOM);
             out.extend_from_slice(&head.wire);
-            answer.each_edge_field(|name, value| line(out, name, value));
+            if let Some(age) = answer.age {
+                out.extend_from_slice(b"age: ");
+                out.extend_from_slice(itoa::Buffer::new().format(age).as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
         }
         _ => {
             status_line(out, answer.status);
