@@ -313,3 +313,20 @@ fn keys_are_of_host_path_and_query() {
         client.rx().expect(200, if same { "one" } else { "another" });
     }
 }
+
+#[test]
+fn a_stored_204_says_no_length() {
+    let world = World::start();
+    let mut client = world.client();
+    client.get("/a");
+    world
+        .origin
+        .rx()
+        .tx("HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\n\r\n");
+    client.rx().expect(204, "").has("content-length", None);
+    client
+        .fetch("/a")
+        .expect(204, "")
+        .cached("hit")
+        .has("content-length", None);
+}

@@ -221,6 +221,18 @@ impl Fill {
         self.state.lock().phase.clone()
     }
 
+    /// Ends what has not ended, as given up.
+    fn end_if_open(&self) {
+        let mut state = self.state.lock();
+        if matches!(state.phase, Phase::Requested) {
+            state.phase = Phase::Failed(FetchError::Abandoned);
+        }
+        if state.end.is_none() {
+            state.end = Some(Err(FetchError::Abandoned));
+            wake_all(state);
+        }
+    }
+
     /// The kept body, if there is one: whole chunks and the tail.
     fn body(&self) -> Option<(Vec<Bytes>, Bytes)> {
         let state = self.state.lock();
@@ -435,5 +447,38 @@ impl Drop for Follower {
         let filler = state.filler.take();
         drop(state);
         filler.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{KeyParts, SchemeClass, Secret};
+
+    #[test]
+    fn who_waits_for_a_fill_that_ends_early_is_told() {
+        let terms = crate::cache::Settings::default().terms;
+        let parts = KeyParts {
+            scheme: SchemeClass::Clear,
+            host: "a.example",
+            path: "/",
+            query: None,
+        };
+        let key = Arc::new(Secret::new([0; 16]).stored_key(&parts));
+        let fill = Arc::new(Fill::new(Some(1), key, "site".into(), 0, 0, terms, Gauge::default()));
+        let follower = fill.join(true, 1).expect("there is room");
+        assert_eq!(fill.join(false, 1).err(), Some(NoJoin::Full));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(follower.poll_head(&mut cx).is_pending());
+        fill.end_if_open();
+        assert!(matches!(
+            follower.poll_head(&mut cx),
+            Poll::Ready(Outcome::Failed(FetchError::Abandoned))
+        ));
+        assert_eq!(
+            follower.poll_at(0, &mut cx),
+            Poll::Ready(Some(Err(FetchError::Abandoned)))
+        );
+        assert_eq!(fill.join(false, 2).err(), Some(NoJoin::Over));
     }
 }

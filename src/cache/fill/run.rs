@@ -100,6 +100,14 @@ struct Task<'a> {
     fields: &'a OwnedFields,
 }
 
+/// However the task ends, be it by a panic or with its runtime, nobody is left waiting for it.
+impl Drop for Task<'_> {
+    fn drop(&mut self) {
+        self.cache.fills.remove(self.fill);
+        self.fill.end_if_open();
+    }
+}
+
 impl Task<'_> {
     async fn fetch(&self, origin: &Arc<dyn Fetch>, request: FetchRequest) -> Result<Fetched<'static>, FetchError> {
         unless_given_up(self.fill, Arc::clone(origin).fetch(request, None))
@@ -266,9 +274,11 @@ impl Task<'_> {
         let Some((chunks, tail)) = self.fill.body().filter(|_| stored) else {
             return;
         };
-        let head = match head.content_length {
-            Some(_) => Arc::clone(head),
-            None => Arc::new(with_length(head, length)),
+        // RFC 9110 8.6: a 204 says no length.
+        let says_length = head.content_length.is_some() || head.status == StatusCode::NO_CONTENT;
+        let head = match says_length {
+            true => Arc::clone(head),
+            false => Arc::new(with_length(head, length)),
         };
         let body = match chunks.as_slice() {
             [] => Body::Whole(tail),
