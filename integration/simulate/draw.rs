@@ -225,6 +225,7 @@ fn behaviour(prng: &mut Prng, mood: &Mood, size: usize) -> Behaviour {
         cut: prng.chance(trouble).then(|| prng.below(1000)),
         unconditional: prng.chance(15),
         no_ranges: prng.chance(15),
+        no_if_range: prng.chance(15),
         short_range: prng.chance(10).then(|| prng.between(1, 3000)),
         age: prng.chance(10).then(|| prng.between(0, 12)),
         date: prng.chance(80),

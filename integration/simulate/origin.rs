@@ -254,6 +254,7 @@ impl Visit {
             return None;
         }
         if let Some(condition) = fields.get(header::IF_RANGE)
+            && !self.behaviour.no_if_range
             && !state
                 .etag
                 .as_deref()

@@ -202,6 +202,8 @@ pub struct Behaviour {
     pub unconditional: bool,
     /// Ranges are not looked at.
     pub no_ranges: bool,
+    /// `If-Range` is not looked at: a part comes whatever it is a part of.
+    pub no_if_range: bool,
     /// A `206` brings no more bytes than this, as RFC 9110 15.3.7 lets it.
     pub short_range: Option<u64>,
     /// `Age`
@@ -222,6 +224,7 @@ impl Default for Behaviour {
             cut: None,
             unconditional: false,
             no_ranges: false,
+            no_if_range: false,
             short_range: None,
             age: None,
             date: true,

@@ -348,3 +348,19 @@ fn a_purge_parts_what_came_before_from_what_comes_after() {
         assert_eq!(ledger.contacts.len(), 2);
     }
 }
+
+#[test]
+fn the_rest_of_another_version_is_not_taken() {
+    let deaf = Behaviour {
+        no_if_range: true,
+        ..Behaviour::default()
+    };
+    let mut plan = falling_behind(None, deaf);
+    plan.resources[0].changes = vec![30_000];
+    let ledger = keeps_the_rules(&plan);
+    assert!(
+        ledger.contacts.iter().any(|contact| contact.range),
+        "the slow reader asks for the rest"
+    );
+    assert_eq!(ledger.tally.get("bodies that broke off"), Some(&1));
+}
