@@ -5,7 +5,9 @@ mod body;
 mod fetches;
 mod head;
 mod policy;
+mod ranges;
 mod seen;
+mod times;
 
 pub use body::{Expected, judge_break, judge_end, judge_piece};
 pub use fetches::at_the_end;

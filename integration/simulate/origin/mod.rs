@@ -1,15 +1,18 @@
 //! The scripted origin: what it has changes over virtual time, and it answers as badly as the plan says.
 
+mod body;
+mod conditions;
+mod words;
+
+pub use words::tag;
+
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use verge::origin::{BoxFuture, Fetch, FetchError, FetchRequest, Fetched, ReadBody, RequestBody};
-use verge::policy::date;
+use http::{HeaderName, Method, StatusCode, header};
+use verge::origin::{BoxFuture, Fetch, FetchError, FetchRequest, Fetched, RequestBody};
 
-use crate::executor::{Ms, beginning};
+use body::ScriptedBody;
+
 use crate::ledger::{Contact, Content, Given, version_at};
 use crate::model;
 use crate::plan::{Behaviour, Outcome, Policy, Tag, VaryBy};
@@ -224,59 +227,6 @@ impl Visit {
         self.give(status, state, part)
     }
 
-    /// RFC 9110 13.2.2
-    fn is_unchanged(&self, state: &State) -> bool {
-        if self.behaviour.unconditional || self.request.method == Method::POST {
-            return false;
-        }
-        if let Some(known) = self.request.fields.get(header::IF_NONE_MATCH) {
-            let bare = |tag: &str| tag.trim_start_matches("W/").to_owned();
-            return state
-                .etag
-                .as_deref()
-                .is_some_and(|etag| known.to_str().is_ok_and(|known| bare(known) == bare(etag)));
-        }
-        let since = self
-            .request
-            .fields
-            .get(header::IF_MODIFIED_SINCE)
-            .and_then(|value| date::parse(value.as_bytes()));
-        state
-            .modified
-            .is_some_and(|modified| since.is_some_and(|since| since >= wall(modified)))
-    }
-
-    /// RFC 9110 14.2, 13.1.5: only `a-b` and `a-` are understood.
-    fn part(&self, state: &State) -> Option<(u64, u64)> {
-        let fields = &self.request.fields;
-        let size = state.content.bytes.len() as u64;
-        if self.behaviour.no_ranges || state.plan.status != 200 || self.request.method != Method::GET {
-            return None;
-        }
-        if let Some(condition) = fields.get(header::IF_RANGE)
-            && !self.behaviour.no_if_range
-            && !state
-                .etag
-                .as_deref()
-                .is_some_and(|etag| condition == etag && !etag.starts_with('W'))
-        {
-            return None;
-        }
-        let (first, last) = fields
-            .get(header::RANGE)?
-            .to_str()
-            .ok()?
-            .strip_prefix("bytes=")?
-            .split_once('-')?;
-        let from = first.parse::<u64>().ok().filter(|from| *from < size)?;
-        let to = match last {
-            "" => size,
-            last => last.parse::<u64>().ok()?.saturating_add(1).min(size),
-        };
-        let to = self.behaviour.short_range.map_or(to, |most| to.min(from + most));
-        (from < to).then_some((from, to))
-    }
-
     fn give(self, status: u16, state: State, part: Option<(u64, u64)>) -> Fetched<'static> {
         let at = self.world.now();
         let size = state.content.bytes.len() as u64;
@@ -348,170 +298,5 @@ impl Visit {
             body: Box::new(body),
             upgraded: None,
         }
-    }
-
-    fn asked(&self) -> model::Asked {
-        let fields = &self.request.fields;
-        model::Asked {
-            authorization: fields.contains_key(header::AUTHORIZATION),
-            cookie: fields.contains_key(header::COOKIE),
-            no_store: fields
-                .get(header::CACHE_CONTROL)
-                .is_some_and(|value| value == "no-store"),
-        }
-    }
-
-    fn fields(&self, status: u16, state: &State, part: Option<(u64, u64)>) -> HeaderMap {
-        let mut fields = HeaderMap::new();
-        let mut say = |name: HeaderName, value: String| {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                fields.insert(name, value);
-            }
-        };
-        let mark = if status == 304 { "x-validated" } else { "x-fetch" };
-        say(HeaderName::from_static(mark), self.contact.to_string());
-        if let Some(etag) = &state.etag {
-            say(header::ETAG, etag.clone());
-        }
-        if let Some(modified) = state.modified {
-            say(header::LAST_MODIFIED, date::format(wall(modified)));
-        }
-        if self.behaviour.date {
-            say(header::DATE, date::format(wall((self.world.now() / 1000) as i64)));
-        }
-        if let Some(age) = self.behaviour.age {
-            say(header::AGE, age.to_string());
-        }
-        if let Some((from, to)) = part {
-            say(
-                header::CONTENT_RANGE,
-                format!("bytes {from}-{}/{}", to - 1, state.content.bytes.len()),
-            );
-        }
-        if self.request.method == Method::HEAD && status != 304 {
-            say(header::CONTENT_LENGTH, state.content.bytes.len().to_string());
-        }
-        let control = cache_control(&state.policy);
-        if !control.is_empty() {
-            say(header::CACHE_CONTROL, control);
-        }
-        match state.policy.vary {
-            VaryBy::Nothing => {}
-            VaryBy::Lang => say(header::VARY, "X-Lang".to_owned()),
-            VaryBy::LangAndMode => say(header::VARY, "x-mode, x-lang".to_owned()),
-            VaryBy::Star => say(header::VARY, "*".to_owned()),
-        }
-        let tags: Vec<String> = state.policy.tags.iter().map(|tag| format!("t{tag}")).collect();
-        say(
-            HeaderName::from_static("surrogate-key"),
-            format!("none {}", tags.join(" ")),
-        );
-        fields
-    }
-}
-
-fn wall(seconds: i64) -> std::time::SystemTime {
-    match u64::try_from(seconds) {
-        Ok(after) => beginning() + Duration::from_secs(after),
-        Err(_) => beginning() - Duration::from_secs(seconds.unsigned_abs()),
-    }
-}
-
-/// The entity tag of a version.
-pub fn tag(kind: Tag, resource: usize, variant: u16, version: u32) -> Option<String> {
-    match kind {
-        Tag::None => None,
-        Tag::Strong => Some(format!("\"r{resource}-{variant}-{version}\"")),
-        Tag::Weak => Some(format!("W/\"r{resource}-{variant}-{version}\"")),
-        Tag::OfAllVariants => Some(format!("\"r{resource}-{version}\"")),
-        Tag::Always => Some(format!("\"r{resource}\"")),
-    }
-}
-
-fn cache_control(policy: &Policy) -> String {
-    let seconds = |name: &str, value: Option<u64>| value.map(|value| format!("{name}={value}"));
-    let flag = |name: &str, is: bool| is.then(|| name.to_owned());
-    let said = [
-        seconds("max-age", policy.max_age),
-        seconds("s-maxage", policy.s_maxage),
-        seconds("stale-while-revalidate", policy.swr),
-        seconds("stale-if-error", policy.sie),
-        flag("no-cache", policy.no_cache),
-        flag("no-store", policy.no_store),
-        flag("private", policy.private),
-        flag("public", policy.public),
-        flag("must-revalidate", policy.must_revalidate),
-    ];
-    said.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// A body on its way. Each piece is there at its own time, whenever it is asked for.
-struct ScriptedBody {
-    world: Arc<World>,
-    contact: usize,
-    left: Bytes,
-    piece: usize,
-    pause: Ms,
-    next_at: Ms,
-    timer_set: bool,
-    cut: bool,
-    over: bool,
-}
-
-impl ReadBody for ScriptedBody {
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, FetchError>>> {
-        if self.left.is_empty() {
-            return Poll::Ready(self.end());
-        }
-        if self.world.now() < self.next_at {
-            if !std::mem::replace(&mut self.timer_set, true) {
-                return self.world.handle.poll_until(self.next_at, cx).map(|()| None);
-            }
-            return Poll::Pending;
-        }
-        self.timer_set = false;
-        self.next_at += self.pause;
-        let piece = self.left.split_to(self.piece.min(self.left.len()));
-        let mut ledger = self.world.ledger.lock();
-        if let Err(violation) = model::judge_window(&ledger, &self.world.plan.knobs, self.contact) {
-            ledger.broken(self.world.now(), violation);
-        }
-        ledger.contacts[self.contact].bytes_given += piece.len() as u64;
-        drop(ledger);
-        Poll::Ready(Some(Ok(piece)))
-    }
-}
-
-impl ScriptedBody {
-    fn end(&mut self) -> Option<Result<Bytes, FetchError>> {
-        self.over = true;
-        let at = self.world.now();
-        let mut ledger = self.world.ledger.lock();
-        let stamp = ledger.stamp(at);
-        let contact = self.contact;
-        ledger.contacts[contact].ended = Some(stamp);
-        let cut = self.cut;
-        ledger.note(at, || {
-            format!("origin #{contact}: body {}", if cut { "breaks off" } else { "ends" })
-        });
-        cut.then(|| Err([FetchError::Incomplete, FetchError::ConnectionTerminated][contact % 2]))
-    }
-}
-
-impl Drop for ScriptedBody {
-    fn drop(&mut self) {
-        if self.over {
-            return;
-        }
-        let mut ledger = self.world.ledger.lock();
-        let at = self.world.now();
-        let stamp = ledger.stamp(at);
-        let contact = self.contact;
-        // A body of no bytes need not be read.
-        match self.left.is_empty() && !self.cut {
-            true => ledger.contacts[contact].ended = Some(stamp),
-            false => ledger.contacts[contact].dropped = Some(stamp),
-        }
-        ledger.note(at, || format!("origin #{contact}: the edge reads no further"));
     }
 }
