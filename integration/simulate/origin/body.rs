@@ -20,6 +20,7 @@ pub(super) struct ScriptedBody {
     pub(super) next_at: Ms,
     pub(super) timer_set: bool,
     pub(super) cut: bool,
+    pub(super) bodiless: bool,
     pub(super) over: bool,
 }
 
@@ -72,8 +73,8 @@ impl Drop for ScriptedBody {
         let at = self.world.now();
         let stamp = ledger.stamp(at);
         let contact = self.contact;
-        // A body of no bytes need not be read.
-        match self.left.is_empty() && !self.cut {
+        // Where there is none it need not be read.
+        match self.bodiless {
             true => ledger.contacts[contact].ended = Some(stamp),
             false => ledger.contacts[contact].dropped = Some(stamp),
         }

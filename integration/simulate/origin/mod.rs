@@ -289,6 +289,7 @@ impl Visit {
             next_at: at + self.behaviour.pause,
             timer_set: false,
             cut: cut.is_some(),
+            bodiless,
             over: false,
         };
         Fetched {
