@@ -330,3 +330,15 @@ fn a_stored_204_says_no_length() {
         .cached("hit")
         .has("content-length", None);
 }
+
+#[test]
+fn what_began_earlier_and_came_later_does_not_take_the_place_of_what_is_newer() {
+    let world = World::start();
+    let mut slow = world.client();
+    slow.ask("GET", "/a", &["Authorization: Basic eDp5"]);
+    let held = world.origin.rx_for("GET /a");
+    world.store("/a", &["Cache-Control: max-age=60"], "new");
+    held.ok(&["Cache-Control: public, max-age=60"], "old");
+    slow.rx().expect(200, "old");
+    world.fetch("/a").expect(200, "new").cached("hit");
+}

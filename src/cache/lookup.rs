@@ -42,7 +42,9 @@ impl Cache {
         for spec in &index.specs {
             let id = self.secret.variant(hash, spec, fields);
             let looked = match self.ram.get(id) {
-                Some(Entry::Version(version)) => self.usable(id, version, parts, fields, Fwd::VaryMiss),
+                Some(Entry::Version(version)) if version.head.began >= index.since => {
+                    self.usable(id, version, parts, fields, Fwd::VaryMiss)
+                }
                 _ => Looked::nothing(id, Fwd::VaryMiss),
             };
             // RFC 9111 4.1: of several that match, the most recent.

@@ -215,8 +215,8 @@ impl Cache {
         let leaving = {
             let _change = self.index_change.lock();
             let (index, leaving) = match self.ram.get(head.key.hash) {
-                Some(Entry::Index(index)) => self.make_room(index.with(selected.spec.clone(), id), id),
-                _ => (VaryIndex::default().with(selected.spec.clone(), id), None),
+                Some(Entry::Index(index)) => self.make_room(index.with(selected.spec.clone(), id, head.began), id),
+                _ => (VaryIndex::default().with(selected.spec.clone(), id, head.began), None),
             };
             self.ram.insert(head.key.hash, Entry::Index(Arc::new(index)));
             leaving
@@ -244,12 +244,18 @@ impl Cache {
         (index, least)
     }
 
-    /// Stores a whole version, unless a purge came while it was fetched.
+    /// Stores a whole version, unless a purge came while it was fetched, or what began to be fetched later is there already.
     fn store(&self, version: &Arc<Version>, id: u128) {
         if version.verdict(&self.purges) == Verdict::Hard {
             return;
         }
         let _change = self.index_change.lock();
+        if let Some(Entry::Version(stored)) = self.ram.get(id)
+            && stored.head.began > version.head.began
+            && stored.verdict(&self.purges) != Verdict::Hard
+        {
+            return;
+        }
         self.ram.insert(id, Entry::Version(Arc::clone(version)));
     }
 

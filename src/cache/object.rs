@@ -229,11 +229,19 @@ pub struct VaryIndex {
     pub specs: SmallVec<[VarySpec; 1]>,
     /// What is stored, by the hash of the variant.
     pub variants: Vec<u128>,
+    /// What began to be fetched before this moment is not of this index: it may be left from one that was evicted, and what
+    /// an unsafe method invalidated meanwhile was not known to be stored.
+    pub since: u64,
 }
 
 impl VaryIndex {
-    /// The index with `spec` as its newest and the variant `id` in it.
-    pub fn with(&self, spec: VarySpec, id: u128) -> Self {
+    /// The index with `spec` as its newest and the variant `id` in it, whose fetch began at `began`.
+    pub fn with(&self, spec: VarySpec, id: u128, began: u64) -> Self {
+        let since = if self.specs.is_empty() {
+            began
+        } else {
+            self.since.min(began)
+        };
         let mut specs: SmallVec<[VarySpec; 1]> = SmallVec::new();
         specs.push(spec);
         specs.extend(
@@ -248,7 +256,7 @@ impl VaryIndex {
         if !variants.contains(&id) {
             variants.push(id);
         }
-        VaryIndex { specs, variants }
+        VaryIndex { specs, variants, since }
     }
 }
 
@@ -289,5 +297,35 @@ impl Version {
     /// Monotonic seconds of the last use.
     pub fn last_used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::vary::{Vary, vary};
+
+    fn spec(name: &'static str) -> VarySpec {
+        let fields = [(http::header::VARY, HeaderValue::from_static(name))]
+            .into_iter()
+            .collect();
+        match vary(&fields) {
+            Vary::Fields(spec) => spec,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_index_knows_only_what_began_since_it_did() {
+        let first = VaryIndex::default().with(spec("a"), 1, 7);
+        assert_eq!((first.since, first.variants.as_slice()), (7, &[1u128][..]));
+        let second = first.with(spec("b"), 2, 9);
+        assert_eq!(second.since, 7);
+        assert_eq!(second.specs[0], spec("b"));
+        assert_eq!(
+            second.with(spec("a"), 2, 5).since,
+            5,
+            "what was under way meanwhile belongs to it"
+        );
     }
 }

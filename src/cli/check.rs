@@ -15,10 +15,10 @@ pub struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = read(&args.file)?;
-    let sites = config.sites.iter().count();
     println!(
-        "{}: valid; {sites} sites, {} origins",
+        "{}: valid; sites: {}, origins: {}",
         args.file.display(),
+        config.sites.iter().count(),
         config.origins.len()
     );
     Ok(())

@@ -1,7 +1,7 @@
 //! `verge run`: the edge.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Failure, check};
@@ -15,13 +15,8 @@ use crate::pipeline::Edge;
 /// What `verge run` takes. Flags override the file.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The configuration file.
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with = "origin",
-        required_unless_present = "origin"
-    )]
+    /// The configuration file; without --origin, edge.toml unless another is named.
+    #[arg(long, value_name = "FILE", conflicts_with = "origin")]
     config: Option<PathBuf>,
     /// Without a file: the origin of every request, such as http://127.0.0.1:3000.
     #[arg(long, value_name = "URL")]
@@ -49,7 +44,8 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 fn settle(args: Args) -> Result<Config, Failure> {
     let mut config = match (&args.config, &args.origin) {
         (Some(path), _) => check::read(path)?,
-        (None, origin) => of_one_origin(origin.as_deref().unwrap_or_default())?,
+        (None, Some(origin)) => of_one_origin(origin)?,
+        (None, None) => check::read(Path::new("edge.toml"))?,
     };
     if !args.listen.is_empty() {
         config.listen = args.listen;
