@@ -1,4 +1,4 @@
-//! The simulator (CACHE.md 9): the real pipeline, cache and fills over virtual time, with a scripted origin, clients of
+//! The simulator: the real pipeline, cache and fills over virtual time, with a scripted origin, clients of
 //! every kind, purges, and a model that says which answers are allowed.
 //!
 //! `VERGE_SIM_SEEDS=n` runs the seeds 0 to n (default 300), `VERGE_SIM_FRESH=n` so many that were never run before

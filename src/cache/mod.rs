@@ -1,4 +1,4 @@
-//! The cache: keys, versions, look-up, and fills that many clients share (CACHE.md 1 to 4 and 6).
+//! The cache: keys, versions, look-up, and fills that many clients share. ARCHITECTURE.md lists its invariants.
 //!
 //! Nothing here knows a socket or reads a clock: fills are plain futures and time is passed in, so that the simulator
 //! runs this very code.

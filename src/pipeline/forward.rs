@@ -83,7 +83,7 @@ pub(super) fn as_it_is(request: &OwnedRequest) -> FetchRequest {
     }
 }
 
-/// RFC 9110 7.6.1: connection fields stay on their connection. DESIGN.md 7: names with underscores, which some servers
+/// RFC 9110 7.6.1: connection fields stay on their connection. Safe by default: names with underscores, which some servers
 /// read as hyphens, and claims about who asks are dropped.
 fn end_to_end(fields: &RequestFields<'_>, version: &str) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(fields.lines().len() + 6);

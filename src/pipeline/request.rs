@@ -153,7 +153,7 @@ impl OwnedRequest {
         })
     }
 
-    /// Whether it may share another client's fetch (CACHE.md 3).
+    /// Whether it may share another client's fetch: not with credentials of its own, nor if nothing may be stored for it.
     pub fn may_join(&self) -> bool {
         !self.authorization && !self.directives.no_store
     }

@@ -14,7 +14,7 @@ pub struct Terms {
     pub stale_while_revalidate: Duration,
     /// Used where a response has no stale-if-error.
     pub stale_if_error: Duration,
-    /// Whether clients' no-cache, max-age, min-fresh and max-stale are honoured (DESIGN.md 7).
+    /// Whether clients' no-cache, max-age, min-fresh and max-stale are honoured. Else strangers could switch the cache off.
     pub client_may_revalidate: bool,
 }
 

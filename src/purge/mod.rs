@@ -1,4 +1,4 @@
-//! Purges: what names a set of versions, and the epochs that make them unusable (CACHE.md 6).
+//! Purges: what names a set of versions, and the epochs that make them unusable.
 //!
 //! A purge is a number. It enters the table, and is acknowledged, before any request that arrives afterwards is
 //! answered; a version is purged if its fetch began under an older number than the newest purge that names it.

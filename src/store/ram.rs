@@ -14,7 +14,7 @@ use moka::sync::Cache;
 
 use super::Gauge;
 
-/// Bytes in a chunk, and the largest body that is kept with its head (CACHE.md 1).
+/// Bytes in a chunk, and the largest body that is kept with its head.
 pub const CHUNK: usize = 256 * 1024;
 
 /// What moka and the allocator add to an entry, in bytes (measured: 200 to 300).

@@ -1,4 +1,4 @@
-//! The model: which answers CACHE.md allows, judged from the ledger alone. Written for clarity, not for speed, and sharing
+//! The model: which answers the invariants of ARCHITECTURE.md allow, judged from the ledger alone. Written for clarity, not for speed, and sharing
 //! no rule with the code it judges.
 
 mod body;
