@@ -71,6 +71,7 @@ pub(super) fn of_one_origin(url: &str) -> Result<Config, Failure> {
 
 /// Starts an edge of this configuration.
 pub(super) fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Server, Failure> {
+    allow_many_sockets();
     let origins = config
         .origins
         .iter()
@@ -80,6 +81,13 @@ pub(super) fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Server, Fai
     let bound = Bound::new(&config.listen, config.threads).map_err(|error| error.to_string())?;
     let edge = Edge::new(Arc::new(config), origins, secret, clock, Arc::new(OnThisThread));
     Server::start(Arc::new(edge), bound).map_err(|error| format!("cannot start serving: {error}"))
+}
+
+/// Raises the soft limit of open files, often 1,024, to the hard one: every connection is one, and those to origins too.
+fn allow_many_sockets() {
+    if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
+        eprintln!("verge: the limit of open files stays as it is: {error}; raise it with `ulimit -n`");
+    }
 }
 
 /// Returns on SIGTERM or SIGINT.
