@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::header::{AGE, CONTENT_LENGTH, DATE, VIA};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{AGE, CONTENT_LENGTH, VIA};
+use http::{HeaderMap, StatusCode};
 
 use super::fill::Fill;
 use super::key::Secret;
@@ -15,13 +15,10 @@ use crate::policy::freshness::freshness;
 use crate::policy::storable::{Asked, StorableResponse, Unstorable, storable};
 use crate::policy::validator::{merge_not_modified, validators};
 use crate::policy::vary::{Vary, vary};
-use crate::policy::{cache_control, date};
+use crate::policy::{cache_control, hop};
 
 /// The field lines that name tags, and what separates tags in them.
 const TAG_FIELDS: [(&str, u8); 2] = [("surrogate-key", b' '), ("cache-tag", b',')];
-
-/// What the edge calls itself in `Via` (RFC 9110 7.6.3).
-const VIA_VERGE: HeaderValue = HeaderValue::from_static("1.1 verge");
 
 /// A response head as it came, and when.
 pub struct Arrived {
@@ -129,15 +126,9 @@ fn length_to_state(asked: &Asked, arrived: &Arrived) -> Option<u64> {
     }
 }
 
-/// RFC 9110 6.6.1: a recipient with a clock adds the `Date` that is missing. RFC 9110 7.6.3: a proxy says it was on the way.
+/// Completes what came. `Content-Length` is left out: what is sent is counted from the body itself.
 fn complete_fields(fields: &mut HeaderMap, received: Now) {
-    if !fields.contains_key(DATE)
-        && let Ok(value) = HeaderValue::from_str(&date::format(received.wall))
-    {
-        fields.insert(DATE, value);
-    }
-    fields.append(VIA, VIA_VERGE);
-    // What is sent is counted from the body itself.
+    hop::complete(fields, received.wall);
     fields.remove(CONTENT_LENGTH);
 }
 

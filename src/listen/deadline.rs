@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use crate::config::ClientLimits;
+
 /// A moment to wait for no longer than; unset at first.
 #[derive(Debug, Default)]
 pub struct Deadline {
@@ -27,16 +29,15 @@ impl Deadline {
         }
     }
 
-    /// Moves it by `by`, if it is set, but to no later than `most` from now.
-    pub fn extend(&mut self, by: Duration, most: Duration) {
+    /// Moves it, if it is set, by what `bytes` that went through are worth at the least rate, but to no later than one
+    /// input and output timeout from now.
+    pub fn extend_for(&mut self, bytes: usize, limits: &ClientLimits) {
         if let Some(at) = self.at {
-            self.at = at.checked_add(by).min(Instant::now().checked_add(most));
+            let earned = Duration::from_secs_f64(bytes as f64 / limits.min_rate.max(1) as f64);
+            self.at = at
+                .checked_add(earned)
+                .min(Instant::now().checked_add(limits.io_timeout));
         }
-    }
-
-    /// Whether it is set.
-    pub fn is_set(&self) -> bool {
-        self.at.is_some()
     }
 
     /// Unsets it.

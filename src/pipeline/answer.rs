@@ -294,7 +294,7 @@ fn shaped(
 }
 
 /// RFC 9110 6.4.1
-fn has_no_body(status: StatusCode) -> bool {
+pub(super) fn has_no_body(status: StatusCode) -> bool {
     status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
 

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
-use http::header::{DATE, VIA};
-use http::{HeaderMap, HeaderValue, Method};
+use http::Method;
 
-use super::answer::{Answer, AnswerHead, BodyLength};
+use super::answer::{Answer, AnswerHead, BodyLength, has_no_body};
 use super::body::AnswerBody;
 use super::edge::Edge;
 use super::forward;
@@ -14,7 +12,7 @@ use super::request::OwnedRequest;
 use crate::cache::KeyParts;
 use crate::origin::{Fetched, RequestBody};
 use crate::policy::cache_status::{CacheStatus, Fwd};
-use crate::policy::date;
+use crate::policy::hop;
 use crate::policy::invalidate::{Target, also_invalidated, invalidates};
 
 /// Passes a request, with its body if it has one.
@@ -55,12 +53,8 @@ fn passed<'a>(edge: &Edge, method: &Method, fetched: Fetched<'a>, cache_status: 
         body,
         upgraded,
     } = fetched;
-    complete(&mut fields, edge);
-    let bodiless = *method == Method::HEAD
-        || status.is_informational()
-        || status == StatusCode::NO_CONTENT
-        || status == StatusCode::NOT_MODIFIED;
-    let (length, body) = match bodiless {
+    hop::complete(&mut fields, edge.clock.now().wall);
+    let (length, body) = match *method == Method::HEAD || has_no_body(status) {
         true => (BodyLength::NoBody, AnswerBody::Empty),
         false => (
             content_length.map_or(BodyLength::Unknown, BodyLength::Known),
@@ -76,16 +70,6 @@ fn passed<'a>(edge: &Edge, method: &Method, fetched: Fetched<'a>, cache_status: 
         body,
         upgraded,
     }
-}
-
-/// RFC 9110 6.6.1 and 7.6.3
-fn complete(fields: &mut HeaderMap, edge: &Edge) {
-    if !fields.contains_key(DATE)
-        && let Ok(value) = HeaderValue::from_str(&date::format(edge.clock.now().wall))
-    {
-        fields.insert(DATE, value);
-    }
-    fields.append(VIA, HeaderValue::from_static("1.1 verge"));
 }
 
 /// RFC 9111 4.4: what an unsafe method changed, and what its answer points to on the same origin, is not served again.

@@ -1,8 +1,24 @@
-//! Fields that belong to one connection (RFC 9110 7.6.1, RFC 9111 3.1).
+//! Fields that belong to one connection (RFC 9110 7.6.1, RFC 9111 3.1), and those that a hop adds.
 
-use http::{HeaderMap, HeaderName, header};
+use std::time::SystemTime;
 
-use super::list;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::{date, list};
+
+/// What the edge calls itself in `Via`.
+const VIA_VERGE: HeaderValue = HeaderValue::from_static("1.1 verge");
+
+/// Adds what a proxy with a clock adds to each response that it forwards: the `Date` that is missing (RFC 9110 6.6.1) and
+/// itself to `Via` (RFC 9110 7.6.3).
+pub fn complete(fields: &mut HeaderMap, received: SystemTime) {
+    if !fields.contains_key(header::DATE)
+        && let Ok(value) = HeaderValue::from_str(&date::format(received))
+    {
+        fields.insert(header::DATE, value);
+    }
+    fields.append(header::VIA, VIA_VERGE);
+}
 
 /// Whether the field (in any case) is never forwarded nor stored.
 pub fn is_hop_by_hop(name: &str) -> bool {

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -84,8 +83,7 @@ impl<'a, S: Transport> ClientBody<'a, S> {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
         match transport::poll_read(&mut self.stream, &mut self.input.lock(), READ, cx) {
             Poll::Ready(Ok(read)) if read > 0 => {
-                let earned = Duration::from_secs_f64(read as f64 / self.limits.min_rate.max(1) as f64);
-                self.deadline.extend(earned, self.limits.io_timeout);
+                self.deadline.extend_for(read, self.limits);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(_) => Poll::Ready(Err(FetchError::RequestBody)),

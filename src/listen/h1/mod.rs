@@ -43,7 +43,6 @@ pub async fn serve<S: Transport>(stream: S, client: IpAddr, scheme: SchemeClass,
         edge,
         buffers: Buffers::default(),
         deadline: Deadline::default(),
-        awaits_request: false,
     };
     loop {
         match connection.exchange().await {
@@ -80,8 +79,6 @@ struct Connection<'e, S> {
     edge: &'e Arc<Edge>,
     buffers: Buffers,
     deadline: Deadline,
-    /// The last wait was for a request's first byte, and its deadline is not that of a head.
-    awaits_request: bool,
 }
 
 /// What the bytes received so far come to.
@@ -130,10 +127,6 @@ impl<S: Transport> Connection<'_, S> {
     /// Waits for more of a head. Between requests the connection holds no buffer.
     async fn receive(&mut self) -> Result<(), After> {
         let within_head = !self.buffers.input.is_empty();
-        if self.awaits_request {
-            self.deadline.clear();
-        }
-        self.awaits_request = !within_head;
         match poll_fn(|cx| self.poll_receive(within_head, cx)).await {
             Received::Some => Ok(()),
             Received::End => Err(After::Close),
@@ -149,7 +142,13 @@ impl<S: Transport> Connection<'_, S> {
         }
         match transport::poll_read(&mut self.stream, &mut self.buffers.input, READ, cx) {
             Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => Poll::Ready(Received::End),
-            Poll::Ready(Ok(_)) => Poll::Ready(Received::Some),
+            Poll::Ready(Ok(_)) => {
+                if !within_head {
+                    // That was the idle one; a head has its own.
+                    self.deadline.clear();
+                }
+                Poll::Ready(Received::Some)
+            }
             Poll::Pending if within_head => {
                 self.deadline.set_if_unset(self.edge.config.client.head_timeout);
                 self.deadline.poll_passed(cx).map(|()| Received::TooLate)

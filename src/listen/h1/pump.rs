@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use smallvec::SmallVec;
@@ -199,10 +198,7 @@ impl<'p, 'a> Pump<'p, 'a> {
     }
 
     fn sent(&mut self, written: usize) {
-        if self.deadline.is_set() {
-            let earned = Duration::from_secs_f64(written as f64 / self.limits.min_rate.max(1) as f64);
-            self.deadline.extend(earned, self.limits.io_timeout);
-        }
+        self.deadline.extend_for(written, self.limits);
         let mut left = written;
         let of_head = left.min(self.head.len() - self.head_sent);
         self.head_sent += of_head;
