@@ -72,13 +72,14 @@ fn shown(config: &Config) -> String {
     let Config {
         threads,
         listen,
+        tls,
         client,
         cache,
         origins,
         sites,
     } = config;
     let sites: Vec<_> = sites.iter().collect();
-    format!("{threads:#?}\n{listen:#?}\n{client:#?}\n{cache:#?}\n{origins:#?}\n{sites:#?}")
+    format!("{threads:#?}\n{listen:#?}\n{tls:#?}\n{client:#?}\n{cache:#?}\n{origins:#?}\n{sites:#?}")
 }
 
 /// The keys of a table as paths, such as `sites[].hosts`.
@@ -131,6 +132,14 @@ impl<'de> Deserializer<'de> for Recorder<'_> {
         visitor.visit_u64(0)
     }
 
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_u32(0)
+    }
+
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_u16(0)
+    }
+
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_f64(0.0)
     }
@@ -170,7 +179,7 @@ impl<'de> Deserializer<'de> for Recorder<'_> {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 char str string bytes byte_buf unit unit_struct newtype_struct tuple
+        i8 i16 i32 i64 i128 u8 u128 f32 char str string bytes byte_buf unit unit_struct newtype_struct tuple
         tuple_struct enum identifier ignored_any
     }
 }

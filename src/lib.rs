@@ -26,3 +26,5 @@ pub mod purge;
 pub mod store;
 /// What a request is for: its host and normalised path.
 pub mod target;
+/// TLS with clients: certificates, tickets, proofs.
+pub mod tls;

@@ -2,6 +2,8 @@
 
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 
+use verge::config::{Listener, Speaks};
+
 use crate::harness::{Client, Origin, World, configuration};
 
 fn listening_on(address: Ipv6Addr) -> Option<World> {
@@ -11,7 +13,10 @@ fn listening_on(address: Ipv6Addr) -> Option<World> {
     }
     let origin = Origin::start();
     let mut config = configuration(&format!("http://{}", origin.address), "", "");
-    config.listen = vec![SocketAddr::from((address, 0))];
+    config.listen = vec![Listener {
+        address: SocketAddr::from((address, 0)),
+        speaks: Speaks::Clear { h2c: false },
+    }];
     Some(World::of(config, origin))
 }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::{Failure, check};
 use crate::cache::Secret;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Config, units};
+use crate::config::{self, Config, Listener, Speaks, units};
 use crate::listen::{Bound, OnThisThread, Server};
 use crate::origin::{Fetch, Origin};
 use crate::pipeline::Edge;
+use crate::tls::{CertificateFiles, ClientCertificates};
 
 /// What `verge run` takes. Flags override the file.
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,15 @@ pub struct Args {
     /// Where clear-text connections are taken; may be given several times.
     #[arg(long, value_name = "ADDR")]
     listen: Vec<SocketAddr>,
+    /// Where TLS connections are taken; may be given several times.
+    #[arg(long, value_name = "ADDR")]
+    listen_tls: Vec<SocketAddr>,
+    /// The certificate of TLS, a PEM chain; without one the edge makes and signs one itself.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// Its private key.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
     /// Size of the RAM cache, such as 512MiB.
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
     ram: Option<u64>,
@@ -47,8 +57,11 @@ fn settle(args: Args) -> Result<Config, Failure> {
         (None, Some(origin)) => of_one_origin(origin)?,
         (None, None) => check::read(Path::new("edge.toml"))?,
     };
-    if !args.listen.is_empty() {
-        config.listen = args.listen;
+    if !args.listen.is_empty() || !args.listen_tls.is_empty() {
+        config.listen = listeners(&args.listen, &args.listen_tls);
+    }
+    if let (Some(cert), Some(key)) = (args.cert, args.key) {
+        config.tls.certificates = vec![CertificateFiles { cert, key, ocsp: None }];
     }
     if let Some(ram) = args.ram {
         config.cache.ram = ram;
@@ -58,6 +71,21 @@ fn settle(args: Args) -> Result<Config, Failure> {
         config.threads = if threads == 0 { cores } else { threads };
     }
     Ok(config)
+}
+
+/// Listeners for clear text and for TLS.
+pub(super) fn listeners(clear: &[SocketAddr], tls: &[SocketAddr]) -> Vec<Listener> {
+    let listener = |address: &SocketAddr, speaks| Listener {
+        address: *address,
+        speaks,
+    };
+    let clear = clear
+        .iter()
+        .map(|address| listener(address, Speaks::Clear { h2c: false }));
+    let tls = tls
+        .iter()
+        .map(|address| listener(address, Speaks::Tls(ClientCertificates::NotAsked)));
+    clear.chain(tls).collect()
 }
 
 /// Any host, one origin, and defaults for all else.

@@ -13,6 +13,7 @@ use toml::Spanned;
 pub struct File {
     pub server: Server,
     pub listen: Vec<Listen>,
+    pub tls: Tls,
     pub client: Client,
     pub cache: Cache,
     pub origins: BTreeMap<String, Origin>,
@@ -31,6 +32,34 @@ pub struct Server {
 #[serde(deny_unknown_fields)]
 pub struct Listen {
     pub address: Spanned<String>,
+    #[serde(default)]
+    pub tls: bool,
+    pub h2c: Option<Spanned<bool>>,
+    pub client_certificates: Option<Spanned<String>>,
+    pub client_ca: Option<Spanned<String>>,
+}
+
+/// `[tls]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    pub certificates: Vec<Certificate>,
+    pub min_version: Option<Spanned<String>>,
+    pub ciphers: Option<Spanned<Vec<Spanned<String>>>>,
+    pub key_exchange: Option<Spanned<Vec<Spanned<String>>>>,
+    pub ticket_keys: Vec<Spanned<String>>,
+    pub reload: Option<Spanned<String>>,
+    pub handshake_timeout: Option<Spanned<String>>,
+    pub max_handshakes: Option<usize>,
+}
+
+/// One of `[tls] certificates`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    pub cert: Spanned<String>,
+    pub key: Spanned<String>,
+    pub ocsp: Option<Spanned<String>>,
 }
 
 /// `[client]`
@@ -42,6 +71,7 @@ pub struct Client {
     pub idle_timeout: Option<Spanned<String>>,
     pub io_timeout: Option<Spanned<String>>,
     pub min_rate: Option<Spanned<String>>,
+    pub max_streams: Option<Spanned<u32>>,
 }
 
 /// `[cache]`
@@ -65,6 +95,7 @@ pub struct Cache {
 pub struct Origin {
     pub servers: Spanned<Vec<Spanned<String>>>,
     pub host: Option<Spanned<String>>,
+    pub protocol: Option<Spanned<String>>,
     pub sni: Option<Spanned<String>>,
     pub ca: Option<Spanned<String>>,
     pub verify: Option<bool>,
@@ -92,6 +123,9 @@ macro_rules! inheriting {
             pub stale_while_revalidate: Option<Spanned<String>>,
             pub stale_if_error: Option<Spanned<String>>,
             pub client_may_revalidate: Option<bool>,
+            pub redirect_to_https: Option<bool>,
+            pub https_port: Option<Spanned<u16>>,
+            pub hsts: Option<Spanned<String>>,
         }
 
         impl $name {
@@ -105,6 +139,9 @@ macro_rules! inheriting {
                     stale_while_revalidate: self.stale_while_revalidate.as_ref(),
                     stale_if_error: self.stale_if_error.as_ref(),
                     client_may_revalidate: self.client_may_revalidate,
+                    redirect_to_https: self.redirect_to_https,
+                    https_port: self.https_port.as_ref(),
+                    hsts: self.hsts.as_ref(),
                 }
             }
         }
@@ -121,12 +158,17 @@ pub struct Settings<'a> {
     pub stale_while_revalidate: Option<&'a Spanned<String>>,
     pub stale_if_error: Option<&'a Spanned<String>>,
     pub client_may_revalidate: Option<bool>,
+    pub redirect_to_https: Option<bool>,
+    pub https_port: Option<&'a Spanned<u16>>,
+    pub hsts: Option<&'a Spanned<String>>,
 }
 
 inheriting! {
     /// `[[sites]]`
     Site {
         pub hosts: Spanned<Vec<Spanned<String>>>,
+        pub client_certificates: Option<Spanned<String>>,
+        pub client_ca: Option<Spanned<String>>,
         #[serde(default)]
         pub routes: Vec<Route>,
     }
@@ -150,6 +192,9 @@ impl<'a> Settings<'a> {
             stale_while_revalidate: self.stale_while_revalidate.or(outer.stale_while_revalidate),
             stale_if_error: self.stale_if_error.or(outer.stale_if_error),
             client_may_revalidate: self.client_may_revalidate.or(outer.client_may_revalidate),
+            redirect_to_https: self.redirect_to_https.or(outer.redirect_to_https),
+            https_port: self.https_port.or(outer.https_port),
+            hsts: self.hsts.or(outer.hsts),
         }
     }
 }

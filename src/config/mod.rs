@@ -5,11 +5,14 @@ mod glob;
 mod nearest;
 pub mod resolve;
 mod sites;
+mod transport;
 pub mod units;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use http::HeaderValue;
 
 pub use glob::Glob;
 pub use resolve::{ConfigError, load};
@@ -18,14 +21,17 @@ pub use sites::SiteTable;
 use crate::cache;
 use crate::origin::OriginConfig;
 use crate::policy::reuse::Terms;
+use crate::tls;
 
 /// A whole configuration: typed, checked, immutable.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Runtimes, each on a thread of its own.
     pub threads: usize,
-    /// Where clear-text connections are taken.
-    pub listen: Vec<SocketAddr>,
+    /// Where connections are taken.
+    pub listen: Vec<Listener>,
+    /// What is said in TLS handshakes.
+    pub tls: tls::Settings,
     /// Limits of clients' connections.
     pub client: ClientLimits,
     /// Sizes and limits of the cache.
@@ -34,6 +40,27 @@ pub struct Config {
     pub origins: Vec<Origin>,
     /// The sites, by host.
     pub sites: SiteTable,
+}
+
+/// An address where connections are taken, and what is spoken there.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Where.
+    pub address: SocketAddr,
+    /// What is spoken.
+    pub speaks: Speaks,
+}
+
+/// What is spoken on a listener's connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/1.1 in clear text, and with `h2c` also HTTP/2 to those who begin with its preface (RFC 9113 3.3).
+    Clear {
+        /// Whether HTTP/2 is spoken.
+        h2c: bool,
+    },
+    /// HTTP/1.1 or HTTP/2 over TLS; whose site does not say otherwise is asked for this proof.
+    Tls(tls::ClientCertificates),
 }
 
 /// Limits of clients' connections.
@@ -49,6 +76,8 @@ pub struct ClientLimits {
     pub io_timeout: Duration,
     /// Bytes a second that a client must take or send on average, past the first `io_timeout`.
     pub min_rate: u64,
+    /// Requests under way at a time on one HTTP/2 connection.
+    pub max_streams: u32,
 }
 
 impl Default for ClientLimits {
@@ -59,6 +88,7 @@ impl Default for ClientLimits {
             idle_timeout: Duration::from_secs(60),
             io_timeout: Duration::from_secs(30),
             min_rate: 1024,
+            max_streams: 128,
         }
     }
 }
@@ -98,4 +128,8 @@ pub struct Route {
     pub max_body: u64,
     /// When a stale response may be served.
     pub terms: Terms,
+    /// The port of `https` to which requests in clear text are redirected, if they are.
+    pub redirect_to_https: Option<u16>,
+    /// What `Strict-Transport-Security` says over TLS (RFC 6797), if anything.
+    pub hsts: Option<HeaderValue>,
 }

@@ -1,7 +1,6 @@
 //! From the file as typed to what the program runs on: defaults filled in, names resolved, all errors at once.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +9,9 @@ use toml::Spanned;
 use super::file::{self, File};
 use super::nearest::nearest;
 use super::units::{parse_duration, parse_size};
-use super::{ClientLimits, Config, Glob, Origin, Route, Site, SiteTable};
+use super::{ClientLimits, Config, Glob, Origin, Route, Site, SiteTable, transport};
 use crate::cache;
-use crate::origin::{OriginConfig, ServerUrl};
+use crate::origin::{OriginConfig, Protocol, ServerUrl};
 use crate::policy::reuse::Terms;
 use crate::target::normalise_host;
 
@@ -88,14 +87,14 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
     )
 }
 
-struct Resolver<'a> {
+pub(super) struct Resolver<'a> {
     name: &'a str,
     text: &'a str,
     errors: Vec<ConfigError>,
 }
 
 impl Resolver<'_> {
-    fn wrong(&mut self, at: Option<usize>, what: String) {
+    pub(super) fn wrong(&mut self, at: Option<usize>, what: String) {
         self.errors.push(ConfigError {
             file: self.name.to_owned(),
             at: at.map(|offset| position(self.text, offset)),
@@ -104,7 +103,7 @@ impl Resolver<'_> {
     }
 
     /// What `parse` makes of a value, or `default` where there is none or it is wrong.
-    fn parsed<T>(
+    pub(super) fn parsed<T>(
         &mut self,
         value: Option<&Spanned<String>>,
         default: T,
@@ -117,11 +116,11 @@ impl Resolver<'_> {
         })
     }
 
-    fn duration(&mut self, value: Option<&Spanned<String>>, default: Duration) -> Duration {
+    pub(super) fn duration(&mut self, value: Option<&Spanned<String>>, default: Duration) -> Duration {
         self.parsed(value, default, parse_duration)
     }
 
-    fn size(&mut self, value: Option<&Spanned<String>>, default: u64) -> u64 {
+    pub(super) fn size(&mut self, value: Option<&Spanned<String>>, default: u64) -> u64 {
         self.parsed(value, default, parse_size)
     }
 
@@ -145,7 +144,8 @@ impl Resolver<'_> {
             .collect();
         Config {
             threads: self.threads(file.server.threads.as_ref()),
-            listen: self.listen(&file.listen),
+            listen: transport::listeners(self, &file.listen),
+            tls: transport::settings(self, file),
             client: self.client(&file.client),
             cache: self.cache(&file.cache),
             sites: self.sites(file),
@@ -169,17 +169,6 @@ impl Resolver<'_> {
         }
     }
 
-    fn listen(&mut self, listen: &[file::Listen]) -> Vec<SocketAddr> {
-        let default = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 8080));
-        if listen.is_empty() {
-            return vec![default];
-        }
-        listen
-            .iter()
-            .map(|listen| self.parsed(Some(&listen.address), default, parse_address))
-            .collect()
-    }
-
     fn client(&mut self, client: &file::Client) -> ClientLimits {
         let default = ClientLimits::default();
         ClientLimits {
@@ -188,6 +177,20 @@ impl Resolver<'_> {
             idle_timeout: self.duration(client.idle_timeout.as_ref(), default.idle_timeout),
             io_timeout: self.duration(client.io_timeout.as_ref(), default.io_timeout),
             min_rate: self.size(client.min_rate.as_ref(), default.min_rate),
+            max_streams: self.max_streams(client.max_streams.as_ref(), default.max_streams),
+        }
+    }
+
+    fn max_streams(&mut self, value: Option<&Spanned<u32>>, default: u32) -> u32 {
+        match value.map(|value| (*value.get_ref(), value.span().start)) {
+            Some((0, at)) => {
+                self.wrong(
+                    Some(at),
+                    "with 0 streams nobody could ask anything; write 1 or more".to_owned(),
+                );
+                default
+            }
+            value => value.map_or(default, |(streams, _)| streams),
         }
     }
 
@@ -226,6 +229,7 @@ impl Resolver<'_> {
         let text = |value: &Option<Spanned<String>>| value.as_ref().map(|value| value.get_ref().clone());
         reach.host = text(&origin.host);
         reach.sni = text(&origin.sni);
+        reach.protocol = self.parsed(origin.protocol.as_ref(), Protocol::Http1, parse_protocol);
         reach.ca_file = text(&origin.ca).map(Into::into);
         reach.verify = origin.verify.unwrap_or(true);
         reach.connect_timeout = self.duration(origin.connect_timeout.as_ref(), reach.connect_timeout);
@@ -323,6 +327,7 @@ impl Resolver<'_> {
             stale_if_error: self.duration(settings.stale_if_error, DEFAULT_STALE_IF_ERROR),
             client_may_revalidate: settings.client_may_revalidate.unwrap_or(false),
         };
+        let https_port = settings.https_port.map_or(443, |port| *port.get_ref());
         Some(Arc::new(Route {
             path,
             site: Arc::clone(site),
@@ -331,6 +336,10 @@ impl Resolver<'_> {
             upgrade: settings.upgrade.unwrap_or(false),
             max_body: self.size(settings.max_body, MAX_BODY),
             terms,
+            redirect_to_https: settings.redirect_to_https.unwrap_or(false).then_some(https_port),
+            hsts: settings
+                .hsts
+                .and_then(|hsts| self.parsed(Some(hsts), None, transport::parse_hsts)),
         }))
     }
 }
@@ -341,9 +350,12 @@ const DEFAULT_MAX_FETCHES: usize = 1_000;
 /// How long past its lifetime a response stands in for an error, where neither it nor the site says.
 const DEFAULT_STALE_IF_ERROR: Duration = Duration::from_secs(3600);
 
-fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| format!("`{text}` is not an address; write IP:PORT, such as \"[::]:8080\" or \"127.0.0.1:8080\""))
+fn parse_protocol(text: &str) -> Result<Protocol, String> {
+    match text {
+        "http/1.1" => Ok(Protocol::Http1),
+        "h2" => Ok(Protocol::Http2),
+        _ => Err(format!("`{text}` is not a protocol; write \"http/1.1\" or \"h2\"")),
+    }
 }
 
 fn parse_path(text: &str) -> Result<Glob, String> {

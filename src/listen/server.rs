@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::accept;
+use crate::config::{Listener, Speaks};
 use crate::pipeline::{Edge, Spawn};
 
 /// Connections that wait to be taken; the kernel bounds it further (`net.core.somaxconn`).
@@ -18,27 +19,27 @@ const BACKLOG: i32 = 4096;
 
 /// The sockets, bound but not yet served.
 pub struct Bound {
-    /// For each thread its socket on each address.
-    sockets: Vec<Vec<std::net::TcpListener>>,
+    /// For each thread its socket on each address, and what is spoken there.
+    sockets: Vec<Vec<(std::net::TcpListener, Speaks)>>,
     /// Where they listen.
     pub addresses: Vec<SocketAddr>,
 }
 
 impl Bound {
-    /// Binds every address once for each of `threads`. An address with port 0 gets one port for all threads.
-    pub fn new(addresses: &[SocketAddr], threads: usize) -> io::Result<Bound> {
+    /// Binds every listener's address once for each of `threads`. An address with port 0 gets one port for all threads.
+    pub fn new(listeners: &[Listener], threads: usize) -> io::Result<Bound> {
         let mut bound = Bound {
             sockets: (0..threads).map(|_| Vec::new()).collect(),
             addresses: Vec::new(),
         };
-        for address in addresses {
+        for Listener { address, speaks } in listeners {
             // SO_REUSEPORT would let a second edge take a part of the first one's connections without a word.
             drop(bind(*address, false).map_err(|error| taken(address, &error))?);
             let mut actual = *address;
             for sockets in &mut bound.sockets {
                 let socket = bind(actual, true).map_err(|error| taken(address, &error))?;
                 actual = socket.local_addr()?;
-                sockets.push(socket);
+                sockets.push((socket, speaks.clone()));
             }
             bound.addresses.push(actual);
         }
@@ -90,7 +91,7 @@ impl Server {
             let (edge, mut stopped, connections) = (Arc::clone(&edge), stopped.clone(), Arc::clone(&connections));
             let serve = move || {
                 runtime.block_on(async {
-                    for socket in sockets {
+                    for (socket, _speaks) in sockets {
                         match TcpListener::from_std(socket) {
                             Ok(listener) => {
                                 tokio::spawn(accept::accept(listener, Arc::clone(&edge), Arc::clone(&connections)));

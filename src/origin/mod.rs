@@ -11,7 +11,7 @@ mod upgrade;
 mod upload;
 
 pub use pool::Origin;
-pub use settings::{OriginConfig, ServerUrl};
+pub use settings::{OriginConfig, Protocol, ServerUrl};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -12,6 +12,8 @@ pub struct OriginConfig {
     pub name: String,
     /// Its servers, at least one; they take turns.
     pub servers: Vec<ServerUrl>,
+    /// What is spoken to them.
+    pub protocol: Protocol,
     /// The `Host` to send instead of the request's.
     pub host: Option<String>,
     /// The name to ask for, and to check the certificate against, in TLS. Default: `host`, else the request's host; without a port.
@@ -39,6 +41,7 @@ impl Default for OriginConfig {
         OriginConfig {
             name: String::new(),
             servers: Vec::new(),
+            protocol: Protocol::Http1,
             host: None,
             sni: None,
             ca_file: None,
@@ -51,6 +54,15 @@ impl Default for OriginConfig {
             max_idle: 128,
         }
     }
+}
+
+/// What is spoken to an origin's servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, agreed on by ALPN where the server speaks TLS, else without asking (RFC 9113 3.3).
+    Http2,
 }
 
 /// Where a server listens.

@@ -70,7 +70,7 @@ fn address(args: &Args) -> SocketAddr {
 fn edge(address: SocketAddr, sample: &Sample, clock: &Arc<AheadClock>) -> Result<Server, Failure> {
     is_free(address)?;
     let mut config = run::of_one_origin(&format!("http://{}", sample.address))?;
-    config.listen = vec![address];
+    config.listen = super::run::listeners(&[address], &[]);
     config.cache.ram = RAM;
     run::start(config, Arc::clone(clock) as Arc<dyn Clock>)
 }
