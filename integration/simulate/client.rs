@@ -10,9 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use verge::cache::SchemeClass;
 use verge::origin::{FetchError, ReadBody, RequestBody};
-use verge::pipeline::{
-    Answer, BodyLength, Decision, Edge, OwnedRequest, RequestLength, RequestView, decide, execute, refresh,
-};
+use verge::pipeline::{Answer, Begun, BodyLength, Edge, RequestLength, RequestView, begin};
 use verge::policy::fields::{Field, RequestFields};
 
 use crate::executor::Ms;
@@ -137,27 +135,15 @@ async fn visit(world: &Arc<World>, edge: &Arc<Edge>, ask: &Ask, number: usize) {
             RequestLength::None
         },
     };
-    let now = edge.clock.monotonic();
     let mut body = Form(Some(Bytes::from_static(b"a=b\n")));
-    let answer = match decide(edge, &view, now) {
-        Decision::Serve(mut serve) => {
-            if let Some(route) = serve.refresh.take() {
-                refresh(edge, OwnedRequest::new(&view, route), serve.version.head.key.hash);
-            }
-            Answer::stored(serve, now)
-        }
-        Decision::Refuse(refused) => Answer::refused(refused),
-        Decision::Fetch(route, fetch) => {
-            let request = OwnedRequest::new(&view, Arc::clone(&route));
-            execute(edge, request, Decision::Fetch(route, fetch), None).await
-        }
-        Decision::Pass(route, fwd) => {
-            let request = OwnedRequest::new(&view, Arc::clone(&route));
+    let answer = match begin(edge, &view) {
+        Begun::Answer(answer) => answer,
+        Begun::Work(work) => {
             let wanted: Option<&mut (dyn RequestBody + '_)> = match ask.method {
                 Method::Post => Some(&mut body),
                 _ => None,
             };
-            execute(edge, request, Decision::Pass(route, fwd), wanted).await
+            work.execute(edge, wanted).await
         }
     };
     if let Some(expected) = head(world, ask, number, &answer) {

@@ -133,6 +133,7 @@ fn edge(world: &Arc<World>) -> Edge {
     let config = Config {
         threads: 1,
         listen: Vec::new(),
+        tls: verge::tls::Settings::default(),
         client: ClientLimits::default(),
         cache: settings(knobs),
         origins: vec![OriginEntry {
@@ -178,6 +179,8 @@ fn sites(knobs: &Knobs) -> SiteTable {
             origin: 0,
             cache: true,
             upgrade: false,
+            redirect_to_https: None,
+            hsts: None,
             max_body: 1 << 20,
             terms: reuse::Terms {
                 stale_while_revalidate: Duration::from_secs(knobs.swr),

@@ -123,7 +123,7 @@ fn connection(version: Version, fields: &RequestFields<'_>) -> Result<bool, Refu
 }
 
 /// Whether `100-continue` is expected; any other expectation cannot be met (RFC 9110 10.1.1).
-fn expectation(fields: &RequestFields<'_>) -> Result<bool, Refusal> {
+pub fn expectation(fields: &RequestFields<'_>) -> Result<bool, Refusal> {
     let met = fields
         .all(Known::Expect)
         .all(|value| value.eq_ignore_ascii_case(b"100-continue"));

@@ -24,5 +24,6 @@ pub mod uri;
 
 pub use body::{BodyDecoder, BodyFault, BodyPiece};
 pub use head::{MAX_FIELDS, Version};
+pub use judge::expectation;
 pub use request::{Framing, HeadStorage, MAX_HEAD, Refusal, RequestHead, find_head_end, parse_request};
 pub use response::{ResponseFault, ResponseFraming, ResponseHead, parse_response};

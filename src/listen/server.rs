@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::accept;
+use super::accept::Acceptor;
 use crate::config::{Listener, Speaks};
 use crate::pipeline::{Edge, Spawn};
 
@@ -91,10 +91,15 @@ impl Server {
             let (edge, mut stopped, connections) = (Arc::clone(&edge), stopped.clone(), Arc::clone(&connections));
             let serve = move || {
                 runtime.block_on(async {
-                    for (socket, _speaks) in sockets {
+                    for (socket, speaks) in sockets {
                         match TcpListener::from_std(socket) {
                             Ok(listener) => {
-                                tokio::spawn(accept::accept(listener, Arc::clone(&edge), Arc::clone(&connections)));
+                                let acceptor = Acceptor {
+                                    speaks,
+                                    edge: Arc::clone(&edge),
+                                    connections: Arc::clone(&connections),
+                                };
+                                tokio::spawn(acceptor.accept(listener));
                             }
                             Err(error) => eprintln!("verge: a listening socket cannot be used: {error}"),
                         }

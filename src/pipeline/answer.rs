@@ -6,18 +6,21 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{
     AGE, ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    RETRY_AFTER,
+    LOCATION, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::body::{AnswerBody, Following, Segment};
 use super::decide::{Refused, Serve};
+use super::request::RequestView;
 use super::shape::Shape;
 use crate::cache::object::Head;
 use crate::origin::{Duplex, FetchError};
 use crate::policy::cache_status::{self, CacheStatus};
 use crate::policy::range::ByteRange;
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// An answer: a head, and a body to be read from where it is.
 pub struct Answer<'a> {
@@ -33,6 +36,8 @@ pub struct Answer<'a> {
     pub length: BodyLength,
     /// The body.
     pub body: AnswerBody<'a>,
+    /// What `Strict-Transport-Security` says, if the site says it; then the origin's is not sent.
+    pub hsts: Option<HeaderValue>,
     /// The origin's raw connection, after a `101`.
     pub upgraded: Option<Box<dyn Duplex>>,
 }
@@ -47,6 +52,25 @@ pub enum AnswerHead {
     Passed(Box<HeaderMap>),
     /// The edge's own: a `Proxy-Status` error and its detail, if it is one, and these.
     Own(&'static str, Option<&'static str>, Vec<(HeaderName, HeaderValue)>),
+}
+
+/// A field's value: one that is kept, and costs little to share, or one made for this answer.
+#[derive(Clone, Copy, Debug)]
+pub enum FieldValue<'a> {
+    /// Kept.
+    Kept(&'a HeaderValue),
+    /// Made for this answer.
+    Made(&'a [u8]),
+}
+
+impl<'a> FieldValue<'a> {
+    /// The value's bytes.
+    pub fn as_bytes(self) -> &'a [u8] {
+        match self {
+            FieldValue::Kept(value) => value.as_bytes(),
+            FieldValue::Made(bytes) => bytes,
+        }
+    }
 }
 
 /// How an answer's body is delimited.
@@ -72,6 +96,7 @@ impl<'a> Answer<'a> {
             answer.body = AnswerBody::Pieces(pieces);
         }
         answer.age = age;
+        answer.hsts = serve.hsts;
         answer
     }
 
@@ -111,51 +136,97 @@ impl<'a> Answer<'a> {
         own(refused.status, "", Some(refused.detail), fields)
     }
 
+    /// Sends the client to the same place at this port of `https`.
+    pub fn redirected(request: &RequestView<'_>, port: u16) -> Answer<'static> {
+        let (name, _) = crate::target::split_port(&request.host);
+        let mut location = format!("https://{name}");
+        if port != 443 {
+            location.push_str(&format!(":{port}"));
+        }
+        location.push_str(&request.path);
+        if let Some(query) = request.query {
+            location.push('?');
+            location.push_str(query);
+        }
+        // RFC 9110 15.4.2, 15.4.9: after a 301 many clients turn a POST into a GET.
+        let status = match request.is_get_or_head() {
+            true => StatusCode::MOVED_PERMANENTLY,
+            false => StatusCode::PERMANENT_REDIRECT,
+        };
+        let fields = field(LOCATION, location).into_iter().collect();
+        own(status, "", Some("redirect-to-https"), fields)
+    }
+
     /// What a client gets in place of a response that the origin did not give.
     pub fn failed(error: FetchError) -> Answer<'static> {
         own(error.status(), error.proxy_error(), None, Vec::new())
     }
 
+    /// The same for a request with this method: RFC 9110 9.3.2 allows no body to `HEAD`, not even one of the edge's own.
+    pub fn to_method(mut self, method: &str) -> Self {
+        if method == "HEAD" && matches!(self.head, AnswerHead::Own(..)) {
+            self.length = BodyLength::NoBody;
+            self.body = AnswerBody::Empty;
+        }
+        self
+    }
+
     /// Gives every field of the head, but for those of the connection and of framing other than `Content-Length`.
-    pub fn each_field(&self, mut give: impl FnMut(&str, &[u8])) {
+    pub fn each_field(&self, mut give: impl FnMut(&HeaderName, FieldValue<'_>)) {
+        self.each_of_head(|name, value| {
+            if self.hsts.is_none() || *name != STRICT_TRANSPORT_SECURITY {
+                give(name, value);
+            }
+        });
+        if let Some(hsts) = &self.hsts {
+            give(&STRICT_TRANSPORT_SECURITY, FieldValue::Kept(hsts));
+        }
+        if let (BodyLength::Known(length), false) = (self.length, matches!(self.head, AnswerHead::Stored(_))) {
+            let mut text = itoa::Buffer::new();
+            give(&CONTENT_LENGTH, FieldValue::Made(text.format(length).as_bytes()));
+        }
+        if let Some(age) = self.age {
+            let mut text = itoa::Buffer::new();
+            give(&AGE, FieldValue::Made(text.format(age).as_bytes()));
+        }
+    }
+
+    /// No fewer fields than [`Answer::each_field`] gives.
+    pub fn fields_at_most(&self) -> usize {
+        const OF_ANSWER: usize = 6;
+        OF_ANSWER
+            + match &self.head {
+                AnswerHead::Stored(head) => head.fields.len(),
+                AnswerHead::Part(head, more) => head.fields.len() + more.len(),
+                AnswerHead::Passed(fields) => fields.len(),
+                AnswerHead::Own(_, _, more) => more.len(),
+            }
+    }
+
+    fn each_of_head(&self, mut give: impl FnMut(&HeaderName, FieldValue<'_>)) {
         match &self.head {
-            AnswerHead::Stored(head) => head
-                .fields
-                .iter()
-                .for_each(|(name, value)| give(name.as_str(), value.as_bytes())),
+            AnswerHead::Stored(head) => {
+                for (name, value) in &head.fields {
+                    give(name, FieldValue::Kept(value));
+                }
+            }
             AnswerHead::Part(head, more) => {
                 let kept = head.fields.iter().filter(|(name, _)| self.keeps(name));
                 kept.chain(more)
-                    .for_each(|(name, value)| give(name.as_str(), value.as_bytes()));
+                    .for_each(|(name, value)| give(name, FieldValue::Kept(value)));
             }
             AnswerHead::Passed(fields) => {
                 // The answer to a `HEAD` says how long that to a `GET` would be (RFC 9110 9.3.2).
                 let no_body = self.length == BodyLength::NoBody;
                 let kept = fields.iter().filter(|(name, _)| no_body || *name != CONTENT_LENGTH);
-                kept.for_each(|(name, value)| give(name.as_str(), value.as_bytes()));
+                kept.for_each(|(name, value)| give(name, FieldValue::Kept(value)));
             }
             AnswerHead::Own(error, detail, more) => {
                 more.iter()
-                    .for_each(|(name, value)| give(name.as_str(), value.as_bytes()));
-                give("content-type", b"text/plain; charset=utf-8");
-                let mut status = b"verge".to_vec();
-                if !error.is_empty() {
-                    status.extend_from_slice(b"; error=");
-                    status.extend_from_slice(error.as_bytes());
-                }
-                if let Some(detail) = detail {
-                    status.extend_from_slice(b"; details=\"");
-                    status.extend_from_slice(detail.as_bytes());
-                    status.push(b'"');
-                }
-                give("proxy-status", &status);
+                    .for_each(|(name, value)| give(name, FieldValue::Kept(value)));
+                give(&CONTENT_TYPE, FieldValue::Made(b"text/plain; charset=utf-8"));
+                give(&PROXY_STATUS, FieldValue::Made(&proxy_status(error, *detail)));
             }
-        }
-        if let (BodyLength::Known(length), false) = (self.length, matches!(self.head, AnswerHead::Stored(_))) {
-            give(CONTENT_LENGTH.as_str(), itoa::Buffer::new().format(length).as_bytes());
-        }
-        if let Some(age) = self.age {
-            give(AGE.as_str(), itoa::Buffer::new().format(age).as_bytes());
         }
     }
 
@@ -188,6 +259,21 @@ impl<'a> Answer<'a> {
     }
 }
 
+/// RFC 9209
+fn proxy_status(error: &str, detail: Option<&str>) -> Vec<u8> {
+    let mut status = b"verge".to_vec();
+    if !error.is_empty() {
+        status.extend_from_slice(b"; error=");
+        status.extend_from_slice(error.as_bytes());
+    }
+    if let Some(detail) = detail {
+        status.extend_from_slice(b"; details=\"");
+        status.extend_from_slice(detail.as_bytes());
+        status.push(b'"');
+    }
+    status
+}
+
 fn own(
     status: StatusCode,
     error: &'static str,
@@ -216,6 +302,7 @@ fn own(
         age: None,
         length,
         body: AnswerBody::Pieces(SmallVec::from_buf([text])),
+        hsts: None,
         upgraded: None,
     }
 }
@@ -289,6 +376,7 @@ fn shaped(
         age: None,
         length,
         body,
+        hsts: None,
         upgraded: None,
     }
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::edge::Edge;
 use super::request::{RequestLength, RequestView};
 use super::shape::{Shape, shape};
-use crate::cache::Looked;
 use crate::cache::object::Version;
+use crate::cache::{Looked, SchemeClass};
 use crate::config::Route;
 use crate::policy::cache_control::RequestDirectives;
 use crate::policy::cache_status::{CacheStatus, Fwd};
@@ -28,6 +28,8 @@ pub enum Decision {
     Pass(Arc<Route>, Fwd),
     /// Answer without either.
     Refuse(Refused),
+    /// Send the client to this port of `https`.
+    Redirect(u16),
 }
 
 /// A stored version that answers.
@@ -43,6 +45,8 @@ pub struct Serve {
     pub status: CacheStatus,
     /// If it is to be refreshed behind the answer: the route.
     pub refresh: Option<Arc<Route>>,
+    /// What `Strict-Transport-Security` says.
+    pub hsts: Option<HeaderValue>,
 }
 
 /// Why a response has to be brought.
@@ -81,6 +85,9 @@ pub fn decide(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Decision
     };
     if let Some(refused) = guard(route, request) {
         return Decision::Refuse(refused);
+    }
+    if let (Some(port), SchemeClass::Clear) = (route.redirect_to_https, request.scheme) {
+        return Decision::Redirect(port);
     }
     if let Some(fwd) = must_pass(route, request) {
         return Decision::Pass(Arc::clone(route), fwd);
@@ -173,7 +180,11 @@ pub(super) fn judge(
         ..CacheStatus::default()
     };
     match serve(edge, request, version, hit, now) {
-        Some(serve) => Judged::Serve(Serve { refresh, ..serve }),
+        Some(serve) => Judged::Serve(Serve {
+            refresh,
+            hsts: hsts(route, request.scheme),
+            ..serve
+        }),
         None => {
             edge.cache.forget(version, looked.id);
             Judged::Fetch(Fwd::Miss, Some("body-evicted"))
@@ -225,7 +236,16 @@ pub(super) fn serve(
         shape,
         status,
         refresh: None,
+        hsts: None,
     })
+}
+
+/// RFC 6797 7.2: said over TLS alone.
+pub(super) fn hsts(route: &Route, scheme: SchemeClass) -> Option<HeaderValue> {
+    match scheme {
+        SchemeClass::Clear => None,
+        SchemeClass::Secure => route.hsts.clone(),
+    }
 }
 
 /// RFC 9111 5.2.1.7

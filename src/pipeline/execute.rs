@@ -7,7 +7,7 @@ use http::header::ETAG;
 
 use super::answer::Answer;
 use super::body::{Following, Rest};
-use super::decide::{Decision, Fetch, Judged, Refused, judge, judge_on_error, serve};
+use super::decide::{Decision, Fetch, Judged, Refused, hsts, judge, judge_on_error, serve};
 use super::edge::Edge;
 use super::forward;
 use super::pass::pass;
@@ -33,12 +33,15 @@ pub async fn execute<'a>(
     decision: Decision,
     body: Option<&'a mut (dyn RequestBody + 'a)>,
 ) -> Answer<'a> {
-    match decision {
+    let hsts = hsts(&request.route, request.scheme);
+    let answer = match decision {
         Decision::Serve(serve) => Answer::stored(serve, edge.clock.monotonic()),
         Decision::Refuse(refused) => Answer::refused(refused),
+        Decision::Redirect(port) => request.with_view(|view| Answer::redirected(view, port)),
         Decision::Pass(_, fwd) => pass(edge, &request, fwd, body).await,
         Decision::Fetch(_, fetch) => Round::new(edge, request, fetch).answer().await,
-    }
+    };
+    Answer { hsts, ..answer }
 }
 
 /// Brings a stale version up to date behind an answer that was made from it.

@@ -7,6 +7,7 @@
 //! ```
 
 mod answer;
+mod begin;
 mod body;
 mod decide;
 mod edge;
@@ -16,7 +17,8 @@ mod pass;
 mod request;
 mod shape;
 
-pub use answer::{Answer, AnswerHead, BodyLength};
+pub use answer::{Answer, AnswerHead, BodyLength, FieldValue};
+pub use begin::{Begun, Work, begin};
 pub use body::AnswerBody;
 pub use decide::{Decision, Fetch, Refused, Serve, decide};
 pub use edge::{Edge, OriginSlot, Spawn};

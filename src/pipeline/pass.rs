@@ -68,6 +68,7 @@ fn passed<'a>(edge: &Edge, method: &Method, fetched: Fetched<'a>, cache_status: 
         age: None,
         length,
         body,
+        hsts: None,
         upgraded,
     }
 }

@@ -25,8 +25,9 @@ impl Seen {
     /// What is seen of `answer`.
     pub fn new(answer: &Answer<'_>) -> Self {
         let mut fields = Vec::new();
-        answer
-            .each_field(|name, value| fields.push((name.to_lowercase(), String::from_utf8_lossy(value).into_owned())));
+        answer.each_field(|name, value| {
+            fields.push((name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        });
         let own = match &answer.head {
             AnswerHead::Own(error, detail, _) => Some(detail.unwrap_or(error).to_owned()),
             _ => None,

@@ -8,10 +8,11 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::AsyncWrite;
 
-use super::{Lent, Transport, transport};
+use super::{Lent, read};
 use crate::config::ClientLimits;
 use crate::http1::{BodyDecoder, BodyPiece, Framing};
 use crate::listen::deadline::Deadline;
+use crate::listen::transport::Transport;
 use crate::origin::{FetchError, ReadBody, RequestBody};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -81,7 +82,7 @@ impl<'a, S: Transport> ClientBody<'a, S> {
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
-        match transport::poll_read(&mut self.stream, &mut self.input.lock(), READ, cx) {
+        match read::poll_read(&mut self.stream, &mut self.input.lock(), READ, cx) {
             Poll::Ready(Ok(read)) if read > 0 => {
                 self.deadline.extend_for(read, self.limits);
                 Poll::Ready(Ok(()))

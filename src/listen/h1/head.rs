@@ -1,7 +1,9 @@
 //! Writing an answer's head.
 
 use http::StatusCode;
+use http::header::STRICT_TRANSPORT_SECURITY;
 
+use crate::cache::object::Head;
 use crate::pipeline::{Answer, AnswerHead, BodyLength};
 
 /// How the answer's connection is to be spoken to.
@@ -39,7 +41,8 @@ const ROOM: usize = 256;
 /// Appends the head to `out`.
 pub fn write(out: &mut Vec<u8>, answer: &Answer<'_>, wire: Wire, framing: Framing) {
     match &answer.head {
-        AnswerHead::Stored(head) => {
+        // The stored bytes may hold the origin's own `Strict-Transport-Security`.
+        AnswerHead::Stored(head) if answer.hsts.is_none() || !has_hsts(head) => {
             out.reserve(head.wire.len() + ROOM);
             out.extend_from_slice(&head.wire);
             if let Some(age) = answer.age {
@@ -47,10 +50,13 @@ pub fn write(out: &mut Vec<u8>, answer: &Answer<'_>, wire: Wire, framing: Framin
                 out.extend_from_slice(itoa::Buffer::new().format(age).as_bytes());
                 out.extend_from_slice(b"\r\n");
             }
+            if let Some(hsts) = &answer.hsts {
+                line(out, STRICT_TRANSPORT_SECURITY.as_str(), hsts.as_bytes());
+            }
         }
         _ => {
             status_line(out, answer.status);
-            answer.each_field(|name, value| line(out, name, value));
+            answer.each_field(|name, value| line(out, name.as_str(), value.as_bytes()));
         }
     }
     out.extend_from_slice(b"cache-status: ");
@@ -61,6 +67,10 @@ pub fn write(out: &mut Vec<u8>, answer: &Answer<'_>, wire: Wire, framing: Framin
     }
     out.extend_from_slice(connection(answer, wire, framing));
     out.extend_from_slice(b"\r\n");
+}
+
+fn has_hsts(head: &Head) -> bool {
+    head.fields.iter().any(|(name, _)| *name == STRICT_TRANSPORT_SECURITY)
 }
 
 fn connection(answer: &Answer<'_>, wire: Wire, framing: Framing) -> &'static [u8] {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Transport;
+use crate::listen::transport::Transport;
 
 /// A share in a stream. Both sides are polled by one task, so the lock is never waited for.
 pub struct Lent<'a, S>(pub &'a Mutex<&'a mut S>);

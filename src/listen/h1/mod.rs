@@ -4,11 +4,10 @@ mod body;
 mod head;
 mod lent;
 mod pump;
-mod transport;
+mod read;
 mod tunnel;
 
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -20,34 +19,38 @@ use self::body::ClientBody;
 use self::head::Wire;
 use self::lent::Lent;
 use self::pump::{Pump, Sent};
-pub use self::transport::Transport;
+use super::ask::{Asked, Peer, ask};
 use super::buffers::Buffers;
 use super::deadline::Deadline;
-use crate::cache::SchemeClass;
+use super::transport::Transport;
 use crate::http1::{Framing, HeadStorage, MAX_HEAD, RequestHead, Version, find_head_end, parse_request};
 use crate::origin::RequestBody;
-use crate::pipeline::{
-    Answer, AnswerHead, Decision, Edge, OwnedRequest, Refused, RequestLength, RequestView, decide, execute, refresh,
-};
-use crate::target::{Scheme, Target};
+use crate::pipeline::{Answer, AnswerHead, Begun, Edge, Refused, RequestLength, Work};
 
 /// Read at once, at least.
 const READ: usize = 4 * 1024;
 
-/// Serves one client's connection to its end.
-pub async fn serve<S: Transport>(stream: S, client: IpAddr, scheme: SchemeClass, edge: &Arc<Edge>) {
+/// Serves one client's connection to its end; `early` has been read from it already.
+pub async fn serve<S: Transport>(stream: S, early: &[u8], peer: Peer, edge: &Arc<Edge>) {
+    let mut buffers = Buffers::default();
+    if !early.is_empty() {
+        buffers = Buffers::take();
+        buffers.input.extend_from_slice(early);
+    }
     let mut connection = Connection {
         stream,
-        client,
-        scheme,
+        peer,
         edge,
-        buffers: Buffers::default(),
+        buffers,
         deadline: Deadline::default(),
     };
     loop {
         match connection.exchange().await {
             After::KeepAlive => {}
-            After::Close => break,
+            After::Close => {
+                connection.stream.farewell();
+                break;
+            }
             After::Linger => {
                 tunnel::linger(&mut connection.stream).await;
                 break;
@@ -74,8 +77,7 @@ enum After {
 
 struct Connection<'e, S> {
     stream: S,
-    client: IpAddr,
-    scheme: SchemeClass,
+    peer: Peer,
     edge: &'e Arc<Edge>,
     buffers: Buffers,
     deadline: Deadline,
@@ -91,8 +93,7 @@ enum Step {
 }
 
 struct Execute {
-    request: OwnedRequest,
-    decision: Decision,
+    work: Box<Work>,
     framing: Framing,
     expects_continue: bool,
     wire: Wire,
@@ -140,7 +141,7 @@ impl<S: Transport> Connection<'_, S> {
         if self.buffers.input.capacity() == 0 {
             self.buffers = Buffers::take();
         }
-        match transport::poll_read(&mut self.stream, &mut self.buffers.input, READ, cx) {
+        match read::poll_read(&mut self.stream, &mut self.buffers.input, READ, cx) {
             Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => Poll::Ready(Received::End),
             Poll::Ready(Ok(_)) => {
                 if !within_head {
@@ -178,30 +179,11 @@ impl<S: Transport> Connection<'_, S> {
     }
 
     fn decide(&self, head: &RequestHead<'_>) -> Step {
-        // RFC 9110 9.3.6: it names no resource to decide on, and an edge is no tunnel.
-        if head.method == "CONNECT" {
-            return refused(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"));
-        }
-        let target = match Target::new(head.method, head.target, head.host_value) {
-            Ok(target) => target,
-            Err(fault) => return refused(Refused::new(StatusCode::BAD_REQUEST, fault.detail())),
-        };
-        // RFC 9110 7.4: a request for another scheme than the connection's came to the wrong place.
-        let ours = match self.scheme {
-            SchemeClass::Clear => Scheme::Http,
-            SchemeClass::Secure => Scheme::Https,
-        };
-        if target.scheme.is_some_and(|scheme| scheme != ours) {
-            return refused(Refused::new(StatusCode::MISDIRECTED_REQUEST, "scheme"));
-        }
-        let view = RequestView {
+        let asked = Asked {
             method: head.method,
-            scheme: self.scheme,
-            host: target.host,
-            path: target.path,
-            query: target.query,
+            target: head.target,
+            host: head.host_value,
             fields: head.fields,
-            client: self.client,
             version: match head.version {
                 Version::Http10 => "1.0",
                 Version::Http11 => "1.1",
@@ -212,45 +194,27 @@ impl<S: Transport> Connection<'_, S> {
                 Framing::Chunked => RequestLength::Unknown,
             },
         };
-        let now = self.edge.clock.monotonic();
         let wire = Wire {
             http10: head.version == Version::Http10,
             keep_alive: head.keep_alive,
         };
-        let unread = head.framing != Framing::None;
-        match decide(self.edge, &view, now) {
-            Decision::Serve(mut serve) => {
-                if let Some(route) = serve.refresh.take() {
-                    refresh(self.edge, OwnedRequest::new(&view, route), serve.version.head.key.hash);
-                }
-                Step::Answer(Answer::stored(serve, now), wire)
-            }
-            Decision::Refuse(refused) => Step::Answer(
-                Answer::refused(refused),
+        match ask(self.edge, &self.peer, asked) {
+            Err(why) => refused(why),
+            Ok(Begun::Answer(answer)) => Step::Answer(
+                answer,
                 Wire {
-                    keep_alive: wire.keep_alive && !unread,
+                    // What nobody reads stands before the next request.
+                    keep_alive: wire.keep_alive && head.framing == Framing::None,
                     ..wire
                 },
             ),
-            Decision::Fetch(route, fetch) => {
-                let request = OwnedRequest::new(&view, Arc::clone(&route));
-                self.to_execute(request, Decision::Fetch(route, fetch), head, wire)
-            }
-            Decision::Pass(route, fwd) => {
-                let request = OwnedRequest::new(&view, Arc::clone(&route));
-                self.to_execute(request, Decision::Pass(route, fwd), head, wire)
-            }
+            Ok(Begun::Work(work)) => Step::Execute(Box::new(Execute {
+                work,
+                framing: head.framing,
+                expects_continue: head.expects_continue,
+                wire,
+            })),
         }
-    }
-
-    fn to_execute(&self, request: OwnedRequest, decision: Decision, head: &RequestHead<'_>, wire: Wire) -> Step {
-        Step::Execute(Box::new(Execute {
-            request,
-            decision,
-            framing: head.framing,
-            expects_continue: head.expects_continue,
-            wire,
-        }))
     }
 
     async fn refuse(&mut self, why: Refused) -> After {
@@ -267,7 +231,7 @@ impl<S: Transport> Connection<'_, S> {
             Some(sent) => sent,
             None => {
                 let input = &mut self.buffers.input;
-                pump.send(&mut self.stream, |stream, cx| transport::poll_gone(stream, input, cx))
+                pump.send(&mut self.stream, |stream, cx| read::poll_gone(stream, input, cx))
                     .await
             }
         };
@@ -281,14 +245,14 @@ impl<S: Transport> Connection<'_, S> {
         }
     }
 
-    async fn execute_without_body(&mut self, work: Execute) -> After {
+    async fn execute_without_body(&mut self, Execute { work, wire, .. }: Execute) -> After {
         let edge = self.edge;
         let mut answer = {
-            let mut working = std::pin::pin!(execute(edge, work.request, work.decision, None));
+            let mut working = std::pin::pin!(work.execute(edge, None));
             let (stream, input) = (&mut self.stream, &mut self.buffers.input);
             let answered = poll_fn(|cx| match working.as_mut().poll(cx) {
                 Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                Poll::Pending => transport::poll_gone(stream, input, cx).map(|()| None),
+                Poll::Pending => read::poll_gone(stream, input, cx).map(|()| None),
             });
             match answered.await {
                 Some(answer) => answer,
@@ -296,9 +260,9 @@ impl<S: Transport> Connection<'_, S> {
             }
         };
         match answer.upgraded.take() {
-            None => self.send(answer, work.wire).await,
+            None => self.send(answer, wire).await,
             Some(origin) => {
-                self.send(answer, work.wire).await;
+                self.send(answer, wire).await;
                 tunnel::tunnel(&mut self.stream, self.buffers.input.split(), origin).await;
                 After::Close
             }
@@ -306,7 +270,13 @@ impl<S: Transport> Connection<'_, S> {
     }
 
     /// The body is read while the answer is written, so both hold the stream by turns.
-    async fn execute_with_body(&mut self, work: Execute) -> After {
+    async fn execute_with_body(&mut self, execute: Execute) -> After {
+        let Execute {
+            work,
+            framing,
+            expects_continue,
+            wire,
+        } = execute;
         let edge = self.edge;
         let limits = &edge.config.client;
         let stream = Mutex::new(&mut self.stream);
@@ -316,18 +286,18 @@ impl<S: Transport> Connection<'_, S> {
             Lent(&stream),
             &input,
             &ended,
-            work.framing,
+            framing,
             work.request.route.max_body,
-            work.expects_continue,
+            expects_continue,
             limits,
         );
         // While the body is read, reading it shows whether the client is there.
         let poll_gone = |cx: &mut Context<'_>| match ended.load(Ordering::Relaxed) {
-            true => transport::poll_gone(&mut Lent(&stream), &mut input.lock(), cx),
+            true => read::poll_gone(&mut Lent(&stream), &mut input.lock(), cx),
             false => Poll::Pending,
         };
         let wanted: Option<&mut (dyn RequestBody + '_)> = Some(&mut body);
-        let mut working = std::pin::pin!(execute(edge, work.request, work.decision, wanted));
+        let mut working = std::pin::pin!(work.execute(edge, wanted));
         let answered = poll_fn(|cx| match working.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
             Poll::Pending => poll_gone(cx).map(|()| None),
@@ -337,8 +307,8 @@ impl<S: Transport> Connection<'_, S> {
         };
         let unread = matches!(answer.head, AnswerHead::Own(..)) && !ended.load(Ordering::Relaxed);
         let wire = Wire {
-            keep_alive: work.wire.keep_alive && !unread,
-            ..work.wire
+            keep_alive: wire.keep_alive && !unread,
+            ..wire
         };
         let mut pump = Pump::new(&mut self.buffers.output, answer, wire, limits, &mut self.deadline);
         let sent = pump.send(&mut Lent(&stream), |_, cx| poll_gone(cx)).await;

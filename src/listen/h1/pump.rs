@@ -119,6 +119,9 @@ impl<'p, 'a> Pump<'p, 'a> {
         loop {
             self.fill(cx);
             if self.head_sent == self.head.len() && self.queue.is_empty() {
+                if !ready!(self.poll_flush(stream, cx)) {
+                    return Poll::Ready(Sent::Gone);
+                }
                 match self.body {
                     // Waiting for the body is for the origin's timeouts to end.
                     Progress::Coming => {
@@ -186,6 +189,15 @@ impl<'p, 'a> Pump<'p, 'a> {
                 Poll::Pending
             }
         }
+    }
+
+    /// TLS may hold back what it was given. `false` if the client is gone.
+    fn poll_flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<bool> {
+        let flushed = Pin::new(stream).poll_flush(cx);
+        if flushed.is_pending() {
+            self.deadline.set_if_unset(self.limits.io_timeout);
+        }
+        flushed.map(|flushed| flushed.is_ok())
     }
 
     fn slices(&self) -> SmallVec<[IoSlice<'_>; PIECES + 4]> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::Transport;
+use crate::listen::transport::Transport;
 use crate::origin::Duplex;
 
 /// A tunnel on which nothing moved for this long, and at most twice as long, is closed.

@@ -1,28 +1,14 @@
-//! What HTTP/1.1 needs of a connection.
+//! Reading from a connection.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// Bytes that are read of the next request while a client waits for an answer; beyond it nobody watches whether it is still there.
 const READ_AHEAD: usize = 16 * 1024;
-
-/// A client's connection.
-pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send {
-    /// Makes sure that dropping the connection is seen as an error by the client.
-    fn abort(&mut self);
-}
-
-impl Transport for TcpStream {
-    fn abort(&mut self) {
-        // With a linger time of none the kernel resets the connection. If it refuses, the close still shows for framed bodies.
-        let _ = socket2::SockRef::from(&*self).set_linger(Some(std::time::Duration::ZERO));
-    }
-}
 
 /// Reads what is there, with room for at least `room` bytes. `0` is the end.
 pub(super) fn poll_read<S: AsyncRead + Unpin>(

@@ -1,0 +1,66 @@
+//! From a request head, whatever transport read it, to what becomes of the request.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::cache::SchemeClass;
+use crate::pipeline::{Begun, Edge, Refused, RequestLength, RequestView, begin};
+use crate::policy::fields::RequestFields;
+use crate::target::{Scheme, Target};
+
+/// The client at the other end of a connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// What its connection is.
+    pub scheme: SchemeClass,
+}
+
+/// A request head as it was read: strictly, but not yet normalised.
+pub struct Asked<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The target.
+    pub target: &'a str,
+    /// The host that the head names: a valid one.
+    pub host: Option<&'a str>,
+    /// The field lines.
+    pub fields: RequestFields<'a>,
+    /// The protocol's version.
+    pub version: &'static str,
+    /// Whether a body follows.
+    pub body: RequestLength,
+}
+
+/// Decides on a request. An error is of the request itself.
+pub fn ask(edge: &Arc<Edge>, peer: &Peer, asked: Asked<'_>) -> Result<Begun, Refused> {
+    // RFC 9110 9.3.6: it names no resource to decide on, and an edge is no tunnel.
+    if asked.method == "CONNECT" {
+        return Err(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"));
+    }
+    let target = Target::new(asked.method, asked.target, asked.host)
+        .map_err(|fault| Refused::new(StatusCode::BAD_REQUEST, fault.detail()))?;
+    // RFC 9110 7.4: a request for another scheme than the connection's came to the wrong place.
+    let ours = match peer.scheme {
+        SchemeClass::Clear => Scheme::Http,
+        SchemeClass::Secure => Scheme::Https,
+    };
+    if target.scheme.is_some_and(|scheme| scheme != ours) {
+        return Err(Refused::new(StatusCode::MISDIRECTED_REQUEST, "scheme"));
+    }
+    let view = RequestView {
+        method: asked.method,
+        scheme: peer.scheme,
+        host: target.host,
+        path: target.path,
+        query: target.query,
+        fields: asked.fields,
+        client: peer.address,
+        version: asked.version,
+        body: asked.body,
+    };
+    Ok(begin(edge, &view))
+}

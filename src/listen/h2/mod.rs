@@ -1,0 +1,277 @@
+//! HTTP/2 with a client. The h2 crate frames; what is asked is decided as over HTTP/1.1. Hits are answered where they are
+//! read, those of one read in one write; whatever has to wait for something gets a task of its own.
+
+mod body;
+mod head;
+mod io;
+mod ledger;
+mod send;
+mod watch;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::server::{self, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
+
+use self::body::ClientBody;
+use self::head::Lines;
+use self::io::{Io, Signals};
+use self::ledger::{Ledger, Piece};
+use self::send::{Sending, send_now};
+use super::ask::{Peer, ask};
+use super::deadline::Deadline;
+use super::transport::Transport;
+use crate::http1::MAX_HEAD;
+use crate::origin::RequestBody;
+use crate::pipeline::{Answer, AnswerBody, Begun, BodyLength, Edge, Refused, RequestLength, Work};
+
+/// Requests that are taken before other connections have their turn.
+const TURN: usize = 64;
+
+/// Bytes of a body that are given to the h2 crate at once; larger ones follow as they are taken.
+const AT_ONCE: usize = 256 * 1024;
+
+/// Bytes that answers given at once may have queued on one connection. They are the cache's own, and take no more room.
+const QUEUED: usize = 4 * 1024 * 1024;
+
+/// Bytes of a request's body that may come before the origin has taken any: of one, and of all on a connection.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Serves one client's connection to its end; `early` has been read from it already.
+pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, edge: &Arc<Edge>) {
+    let signals = Arc::new(Signals::default());
+    let limits = edge.config.client;
+    let io = Io::new(stream, early, Arc::clone(&signals), Arc::clone(&edge.clock), limits);
+    let handshake = server::Builder::new()
+        .max_concurrent_streams(limits.max_streams)
+        .max_header_list_size(MAX_HEAD as u32)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buffer_size(AT_ONCE)
+        .handshake::<_, Piece>(io);
+    let Ok(Ok(h2)) = tokio::time::timeout(limits.head_timeout, handshake).await else {
+        return;
+    };
+    let mut connection = Connection {
+        h2,
+        signals,
+        peer,
+        edge,
+        ledger: Arc::default(),
+        open: Arc::default(),
+        idle: Deadline::default(),
+        closing: false,
+    };
+    connection.idle.set(limits.idle_timeout);
+    std::future::poll_fn(|cx| connection.poll(cx)).await;
+}
+
+struct Connection<'e, S> {
+    h2: server::Connection<Io<S>, Piece>,
+    signals: Arc<Signals>,
+    peer: Peer,
+    edge: &'e Arc<Edge>,
+    ledger: Arc<Ledger>,
+    /// Requests that have a task.
+    open: Arc<AtomicUsize>,
+    idle: Deadline,
+    closing: bool,
+}
+
+/// What asking the crate for a request comes to.
+enum Accepted {
+    Request(Box<Request<RecvStream>>, SendResponse<Piece>),
+    NoneNow,
+    Over,
+}
+
+impl<S: Transport> Connection<'_, S> {
+    /// Ready once the connection is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut taken = 0;
+        loop {
+            // Answers are gathered while there are requests; the poll after them sends what was gathered.
+            self.signals.cork(true);
+            let corked = self.take_all(&mut taken, cx);
+            self.signals.cork(false);
+            if corked.is_ready() {
+                return Poll::Ready(());
+            }
+            if self.signals.flooded() && !self.closing {
+                self.closing = true;
+                self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            }
+            match self.accept(cx) {
+                Accepted::Over => return Poll::Ready(()),
+                Accepted::NoneNow => break,
+                Accepted::Request(request, respond) => {
+                    taken += 1;
+                    self.take(*request, respond);
+                }
+            }
+            if taken >= TURN {
+                cx.waker().wake_by_ref();
+                break;
+            }
+        }
+        if taken > 0 {
+            self.idle.set(self.edge.config.client.idle_timeout);
+        }
+        self.poll_idle(cx)
+    }
+
+    /// Takes the requests that are here. Ready if the connection is over.
+    fn take_all(&mut self, taken: &mut usize, cx: &mut Context<'_>) -> Poll<()> {
+        while *taken < TURN {
+            match self.accept(cx) {
+                Accepted::Request(request, respond) => {
+                    *taken += 1;
+                    self.take(*request, respond);
+                }
+                Accepted::NoneNow => break,
+                Accepted::Over => return Poll::Ready(()),
+            }
+        }
+        Poll::Pending
+    }
+
+    fn accept(&mut self, cx: &mut Context<'_>) -> Accepted {
+        match self.h2.poll_accept(cx) {
+            Poll::Pending => Accepted::NoneNow,
+            Poll::Ready(Some(Ok((request, respond)))) => Accepted::Request(Box::new(request), respond),
+            Poll::Ready(Some(Err(_)) | None) => Accepted::Over,
+        }
+    }
+
+    /// Ends a connection on which nobody has asked for anything, and nothing is on its way, for too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let limits = &self.edge.config.client;
+        while self.idle.poll_passed(cx).is_ready() {
+            let busy = self.open.load(Ordering::Relaxed) > 0 || self.ledger.queued() > 0;
+            if self.closing && !busy {
+                return Poll::Ready(());
+            }
+            if !busy {
+                self.closing = true;
+                self.h2.graceful_shutdown();
+                cx.waker().wake_by_ref();
+            }
+            self.idle.set(if self.closing {
+                limits.io_timeout
+            } else {
+                limits.idle_timeout
+            });
+        }
+        Poll::Pending
+    }
+
+    /// Decides on a request, and answers it if that can be done at once.
+    fn take(&self, request: Request<RecvStream>, respond: SendResponse<Piece>) {
+        let (head, stream) = request.into_parts();
+        let mut lines = Lines::new();
+        let asked = head::asked(&head, stream.is_end_stream(), &mut lines);
+        let (length, waits, method) = match &asked {
+            Ok(asked) => (asked.body, head::waits(&asked.fields), asked.method),
+            Err(_) => (RequestLength::None, Ok(false), "GET"),
+        };
+        let refused = |why: Refused| Begun::Answer(Answer::refused(why).to_method(method));
+        let begun = match (asked, &waits) {
+            (Err(why), _) => refused(why),
+            (_, Err(why)) => refused(*why),
+            (Ok(asked), Ok(_)) => ask(self.edge, &self.peer, asked).unwrap_or_else(refused),
+        };
+        match begun {
+            Begun::Answer(answer) => self.answer(answer, respond),
+            Begun::Work(work) => self.work(work, stream, length, respond),
+        }
+    }
+
+    /// Sends an answer whose body is here.
+    fn answer(&self, answer: Answer<'static>, mut respond: SendResponse<Piece>) {
+        let response = head::response(&answer);
+        let mut pieces = match answer.body {
+            AnswerBody::Pieces(pieces) if answer.length != BodyLength::NoBody => pieces,
+            _ => Default::default(),
+        };
+        let empty = pieces.iter().all(Bytes::is_empty);
+        // An error means that the client has taken its request back.
+        let Ok(mut stream) = respond.send_response(response, empty) else {
+            return;
+        };
+        if empty || (self.ledger.queued() < QUEUED && send_now(&mut stream, &mut pieces, &self.ledger).is_ok()) {
+            return;
+        }
+        let body = AnswerBody::Pieces(pieces);
+        let limits = self.edge.config.client;
+        let sending = Sending::new(body, stream, Arc::clone(&self.ledger), limits);
+        let open = Open::new(&self.open);
+        tokio::spawn(async move {
+            sending.send().await;
+            drop(open);
+        });
+    }
+
+    /// Does what a request needs in a task of its own.
+    fn work(&self, work: Box<Work>, stream: RecvStream, length: RequestLength, respond: SendResponse<Piece>) {
+        let (edge, ledger, open) = (Arc::clone(self.edge), Arc::clone(&self.ledger), Open::new(&self.open));
+        let limits = self.edge.config.client;
+        let body = match length {
+            RequestLength::None => None,
+            RequestLength::Known(length) => Some(Some(length)),
+            RequestLength::Unknown => Some(None),
+        };
+        let allowed = work.request.route.max_body;
+        tokio::spawn(async move {
+            let body = body.map(|length| ClientBody::new(stream, length, allowed, limits));
+            exchange(&edge, *work, body, respond, ledger).await;
+            drop(open);
+        });
+    }
+}
+
+/// Brings the answer to a request and sends it. Ends early if the client takes the request back.
+async fn exchange(
+    edge: &Arc<Edge>,
+    work: Work,
+    mut body: Option<ClientBody>,
+    mut respond: SendResponse<Piece>,
+    ledger: Arc<Ledger>,
+) {
+    let wanted = body.as_mut().map(|body| body as &mut (dyn RequestBody + '_));
+    let mut working = std::pin::pin!(work.execute(edge, wanted));
+    let answered = std::future::poll_fn(|cx| match working.as_mut().poll(cx) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        Poll::Pending => respond.poll_reset(cx).map(|_| None),
+    });
+    let Some(answer) = answered.await else { return };
+    let empty = answer.length == BodyLength::NoBody || answer.length == BodyLength::Known(0);
+    let Ok(stream) = respond.send_response(head::response(&answer), empty) else {
+        return;
+    };
+    if !empty {
+        Sending::new(answer.body, stream, ledger, edge.config.client)
+            .send()
+            .await;
+    }
+}
+
+/// A request's place among those under way; dropping it frees the place.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Open(Arc::clone(open))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

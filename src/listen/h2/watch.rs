@@ -1,0 +1,225 @@
+//! Watching a connection for frames that cost more than they bring (RFC 9113 10.5): floods that keep to the protocol.
+//!
+//! The h2 crate reads the frames; this looks at their heads as they pass, whatever becomes of them. Each kind that a client
+//! can send without end takes a token from a bucket that fills with time; an empty bucket ends the connection.
+
+use std::time::Duration;
+
+/// A frame's head (RFC 9113 4.1).
+const HEAD: usize = 9;
+
+/// Before its first frame a client sends the preface (RFC 9113 3.4).
+const PREFACE: usize = 24;
+
+/// `WINDOW_UPDATE`s below this many bytes make us send many small frames.
+const SMALL_UPDATE: u32 = 1024;
+
+/// Requests taken back. They may have cost as much as those that were answered.
+const RESETS: Bucket = Bucket::new(1_000, 100);
+
+/// Frames that bring nothing by themselves: pings, settings, priorities, continuations, empty data. Every request brings
+/// a few along, so it gives their tokens back.
+const IDLE_FRAMES: Bucket = Bucket::new(1_000, 100);
+const BROUGHT_ALONG: u64 = 4;
+
+/// Small window updates. A client that takes little at a time sends one for each piece.
+const SMALL_UPDATES: Bucket = Bucket::new(10_000, 1_000);
+
+/// Reads frame heads from the bytes that come in.
+#[derive(Debug)]
+pub struct Watch {
+    /// Bytes to pass over: of the preface, or of a frame's payload.
+    skip: usize,
+    head: [u8; HEAD + 4],
+    have: usize,
+    /// The time at the last look.
+    now: Duration,
+    resets: Bucket,
+    idle: Bucket,
+    updates: Bucket,
+}
+
+impl Watch {
+    /// Watches a connection that begins at `now`, from its preface on.
+    pub fn new(now: Duration) -> Self {
+        Watch {
+            skip: PREFACE,
+            head: [0; HEAD + 4],
+            have: 0,
+            now,
+            resets: RESETS,
+            idle: IDLE_FRAMES,
+            updates: SMALL_UPDATES,
+        }
+    }
+
+    /// Looks at bytes that have come; `false` if there were too many frames of some kind.
+    pub fn look(&mut self, mut bytes: &[u8], now: Duration) -> bool {
+        let passed = now.saturating_sub(self.now);
+        self.now = now;
+        self.resets.fill(passed);
+        self.idle.fill(passed);
+        self.updates.fill(passed);
+        while !bytes.is_empty() {
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            bytes = &bytes[skipped..];
+            let wanted = self.wanted();
+            let taken = (wanted - self.have).min(bytes.len());
+            self.head[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
+            self.have += taken;
+            bytes = &bytes[taken..];
+            // The type may show that four bytes more are of interest.
+            if self.have == wanted && self.have == self.wanted() && !self.frame() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Bytes of the frame to look at: its head, and the increment of a `WINDOW_UPDATE`.
+    fn wanted(&self) -> usize {
+        const WINDOW_UPDATE: u8 = 8;
+        match self.have >= HEAD && self.head[3] == WINDOW_UPDATE && self.length() == 4 {
+            true => HEAD + 4,
+            false => HEAD,
+        }
+    }
+
+    fn length(&self) -> usize {
+        u32::from_be_bytes([0, self.head[0], self.head[1], self.head[2]]) as usize
+    }
+
+    /// Judges the frame whose head is here.
+    fn frame(&mut self) -> bool {
+        const END_STREAM: u8 = 1;
+        let length = self.length();
+        self.skip = length - (self.have - HEAD);
+        let increment = u32::from_be_bytes([self.head[9], self.head[10], self.head[11], self.head[12]]);
+        let small = self.have > HEAD && increment < SMALL_UPDATE;
+        self.have = 0;
+        match self.head[3] {
+            0 => length > 0 || self.head[4] & END_STREAM != 0 || self.idle.take(),
+            // HEADERS brings a request, or trailers.
+            1 => {
+                self.idle.give(BROUGHT_ALONG);
+                true
+            }
+            3 => self.resets.take(),
+            8 if small => self.updates.take(),
+            8 => true,
+            _ => self.idle.take(),
+        }
+    }
+}
+
+/// Tokens that come back with time.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    /// Thousandths of tokens.
+    left: u64,
+    most: u64,
+    /// Tokens a second.
+    rate: u64,
+}
+
+impl Bucket {
+    const fn new(most: u64, rate: u64) -> Self {
+        Bucket {
+            left: most * 1000,
+            most: most * 1000,
+            rate,
+        }
+    }
+
+    fn fill(&mut self, passed: Duration) {
+        let come = u64::try_from(passed.as_millis())
+            .unwrap_or(u64::MAX)
+            .saturating_mul(self.rate);
+        self.left = self.left.saturating_add(come).min(self.most);
+    }
+
+    fn give(&mut self, tokens: u64) {
+        self.left = (self.left + tokens * 1000).min(self.most);
+    }
+
+    fn take(&mut self) -> bool {
+        match self.left.checked_sub(1000) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let length = (payload.len() as u32).to_be_bytes();
+        let mut frame = vec![length[1], length[2], length[3], kind, flags, 0, 0, 0, 1];
+        frame.extend_from_slice(payload);
+        frame
+    }
+
+    fn passes(frame: &[u8], count: usize, piece: usize) -> bool {
+        let mut watch = Watch::new(Duration::ZERO);
+        let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        bytes.extend(frame.repeat(count));
+        bytes.chunks(piece).all(|piece| watch.look(piece, Duration::ZERO))
+    }
+
+    #[test]
+    fn floods_end() {
+        let cancel = frame(3, 0, &[0, 0, 0, 8]);
+        let tiny_update = frame(8, 0, &[0, 0, 0, 1]);
+        for piece in [1, 5, 13, 8192] {
+            for (frame, least) in [
+                (&cancel, 1_000),
+                (&frame(6, 0, &[0; 8]), 1_000),
+                (&frame(4, 0, &[]), 1_000),
+                (&frame(0, 0, &[]), 1_000),
+                (&frame(9, 0, &[1, 2, 3]), 1_000),
+                (&tiny_update, 10_000),
+            ] {
+                assert!(passes(frame, least, piece), "{frame:?}");
+                assert!(!passes(frame, least + 1, piece), "{frame:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn work_does_not() {
+        let large_update = frame(8, 0, &[0, 1, 0, 0]);
+        for frame in [
+            frame(1, 5, &[0; 30]),
+            frame(0, 0, &[0; 16_384]),
+            frame(0, 1, &[]),
+            large_update,
+        ] {
+            assert!(passes(&frame, 20_000, 8192), "{frame:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_pays_for_a_few_frames_but_not_for_its_reset() {
+        let request = frame(1, 5, &[0; 30]);
+        let with = |more: Vec<u8>| [request.clone(), more].concat();
+        assert!(passes(&with(frame(16, 0, b"u=1").repeat(4)), 10_000, 8192));
+        assert!(!passes(&with(frame(3, 0, &[0, 0, 0, 8])), 1_001, 8192));
+    }
+
+    #[test]
+    fn time_fills_the_bucket() {
+        let mut watch = Watch::new(Duration::ZERO);
+        let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        bytes.extend(frame(3, 0, &[0, 0, 0, 8]).repeat(1_000));
+        assert!(watch.look(&bytes, Duration::ZERO));
+        let reset = frame(3, 0, &[0, 0, 0, 8]);
+        assert!(watch.look(&reset.repeat(100), Duration::from_secs(1)));
+        assert!(!watch.look(&reset, Duration::from_secs(1)));
+    }
+}
