@@ -88,7 +88,7 @@ fn warm(vary: &str) -> (Server, TcpStream, usize) {
         clock,
         Arc::new(OnThisThread),
     );
-    let server = Server::start(Arc::new(edge), bound).unwrap();
+    let server = Server::start(Arc::new(edge), None, bound).unwrap();
     let answer = format!(
         "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nETag: \"1\"\r\nContent-Type: text/html\r\n{vary}Content-Length: 1000\r\n\r\n{}",
         "x".repeat(1000)

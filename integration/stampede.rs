@@ -69,7 +69,7 @@ fn edge(origin: SocketAddr) -> Server {
         Arc::new(SystemClock),
         Arc::new(OnThisThread),
     );
-    Server::start(Arc::new(edge), bound).unwrap()
+    Server::start(Arc::new(edge), None, bound).unwrap()
 }
 
 /// The byte at `offset` of the page.

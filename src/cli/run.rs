@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Failure, check};
 use crate::cache::Secret;
@@ -11,7 +12,7 @@ use crate::config::{self, Config, Listener, Speaks, units};
 use crate::listen::{Bound, OnThisThread, Server};
 use crate::origin::{Fetch, Origin};
 use crate::pipeline::Edge;
-use crate::tls::{CertificateFiles, ClientCertificates};
+use crate::tls::{CertificateFiles, ClientCertificates, Reload, Terminator};
 
 /// What `verge run` takes. Flags override the file.
 #[derive(Debug, clap::Args)]
@@ -43,11 +44,24 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let server = start(settle(args)?, Arc::new(SystemClock))?;
-    for address in &server.addresses {
-        println!("verge: listening on http://{address}");
+    let config = settle(args)?;
+    let schemes: Vec<&str> = config.listen.iter().map(|listener| scheme(&listener.speaks)).collect();
+    let server = start(config, Arc::new(SystemClock))?;
+    for (address, scheme) in server.addresses.iter().zip(schemes) {
+        println!("verge: listening on {scheme}://{address}");
     }
-    wait_for_signal()
+    if let Some(tls) = server.tls.as_ref().filter(|tls| tls.settings().certificates.is_empty()) {
+        let names: Vec<String> = tls
+            .certificates()
+            .into_iter()
+            .flat_map(|certificate| certificate.names)
+            .collect();
+        println!(
+            "verge: no certificate is configured; a self-signed one was made for {}",
+            names.join(", ")
+        );
+    }
+    wait_for_signal(server.tls.as_deref())
 }
 
 /// The configuration that file and flags make together.
@@ -71,6 +85,13 @@ fn settle(args: Args) -> Result<Config, Failure> {
         config.threads = if threads == 0 { cores } else { threads };
     }
     Ok(config)
+}
+
+fn scheme(speaks: &Speaks) -> &'static str {
+    match speaks {
+        Speaks::Clear { .. } => "http",
+        Speaks::Tls(_) => "https",
+    }
 }
 
 /// Listeners for clear text and for TLS.
@@ -107,8 +128,28 @@ pub(super) fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Server, Fai
         .collect::<Result<Vec<_>, Failure>>()?;
     let secret = Secret::random().map_err(|error| format!("the system gives no random bytes: {error}"))?;
     let bound = Bound::new(&config.listen, config.threads).map_err(|error| error.to_string())?;
+    let tls = terminator(&config, Arc::clone(&clock))?;
     let edge = Edge::new(Arc::new(config), origins, secret, clock, Arc::new(OnThisThread));
-    Server::start(Arc::new(edge), bound).map_err(|error| format!("cannot start serving: {error}"))
+    Server::start(Arc::new(edge), tls, bound).map_err(|error| format!("cannot start serving: {error}"))
+}
+
+/// What the TLS listeners share, if there are any. Faults of files are printed one a line.
+pub(super) fn terminator(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc<Terminator>>, Failure> {
+    let asked = |listener: &Listener| match &listener.speaks {
+        Speaks::Clear { .. } => None,
+        Speaks::Tls(asked) => Some(asked.clone()),
+    };
+    let listeners: Vec<ClientCertificates> = config.listen.iter().filter_map(asked).collect();
+    if listeners.is_empty() {
+        return Ok(None);
+    }
+    match Terminator::new(config.tls.clone(), listeners, clock) {
+        Ok(terminator) => Ok(Some(Arc::new(terminator))),
+        Err(errors) => {
+            errors.iter().for_each(|error| eprintln!("{error}"));
+            Err(format!("TLS has {} error(s); nothing was started", errors.len()).into())
+        }
+    }
 }
 
 /// Raises the soft limit of open files, often 1,024, to the hard one: every connection is one, and those to origins too.
@@ -118,21 +159,41 @@ fn allow_many_sockets() {
     }
 }
 
-/// Returns on SIGTERM or SIGINT.
-pub(super) fn wait_for_signal() -> Result<(), Failure> {
+/// Returns on SIGTERM or SIGINT. Until then, keeps the files of `tls` up to date: on SIGHUP, and as often as configured.
+pub(super) fn wait_for_signal(tls: Option<&Terminator>) -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let failed = |error: std::io::Error| format!("cannot wait for signals: {error}");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(failed)?;
+    let every = tls.map_or(Duration::ZERO, |tls| tls.settings().reload);
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+        loop {
+            let look = tokio::time::sleep(every);
+            let forced = tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = hang_up.recv() => true,
+                () = look, if !every.is_zero() => false,
+            };
+            if let Some(tls) = tls {
+                reload(tls, forced);
+            }
         }
-        Ok(())
     })
+}
+
+fn reload(tls: &Terminator, forced: bool) {
+    match tls.reload(forced) {
+        Reload::Unchanged => {}
+        Reload::Done => eprintln!("verge: certificates and keys were read again"),
+        Reload::Failed(errors) => {
+            errors.iter().for_each(|error| eprintln!("verge: {error}"));
+            eprintln!("verge: certificates and keys stay as they were");
+        }
+    }
 }

@@ -365,7 +365,7 @@ fn parse_path(text: &str) -> Result<Glob, String> {
     }
 }
 
-fn parse_host(text: &str) -> Result<String, String> {
+pub(super) fn parse_host(text: &str) -> Result<String, String> {
     let wrong = || format!("`{text}` is not a host; write a name without port or scheme, `*.` and a name, or `*`");
     let name = text.strip_prefix("*.").unwrap_or(text);
     if text == "*" {

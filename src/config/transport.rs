@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::file::{self, File};
 use super::nearest::nearest;
-use super::resolve::Resolver;
+use super::resolve::{Resolver, parse_host};
 use super::{Listener, Speaks};
 use crate::tls::{CertificateFiles, ClientCertificates, Settings, Version, provider};
 
@@ -138,13 +138,15 @@ fn names(file: &File) -> Vec<String> {
         .collect()
 }
 
-fn hosts(resolver: &mut Resolver<'_>, file: &File) -> Vec<(String, ClientCertificates)> {
+/// What each site asks, also those that leave it to the listener: a wider pattern of another site is not for them.
+fn hosts(resolver: &mut Resolver<'_>, file: &File) -> Vec<(String, Option<ClientCertificates>)> {
     let mut asked = Vec::new();
     for site in &file.sites {
-        if let Some(proof) = proof(resolver, site.client_certificates.as_ref(), site.client_ca.as_ref()) {
-            let hosts = site.hosts.get_ref().iter();
-            asked.extend(hosts.map(|host| (host.get_ref().to_ascii_lowercase(), proof.clone())));
-        }
+        let proof = proof(resolver, site.client_certificates.as_ref(), site.client_ca.as_ref());
+        // What is wrong with a host is said where sites are read.
+        let hosts = site.hosts.get_ref().iter();
+        let hosts = hosts.filter_map(|host| parse_host(host.get_ref()).ok());
+        asked.extend(hosts.map(|host| (host, proof.clone())));
     }
     asked
 }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::ask::Peer;
+use super::tls::TlsStream;
 use super::{h1, h2};
 use crate::cache::SchemeClass;
-use crate::config::Speaks;
 use crate::pipeline::Edge;
+use crate::tls::{Terminator, Voice};
 
 /// What a client gets when there are too many connections.
 const TOO_MANY: &[u8] =
@@ -26,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// What no HTTP/1.1 request begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A connection's place among all; dropping it frees the place.
+/// A place among all connections, or handshakes; dropping it frees the place.
 struct Place(Arc<AtomicUsize>);
 
 impl Drop for Place {
@@ -38,11 +39,32 @@ impl Drop for Place {
 /// What the connections of one listener need.
 pub(super) struct Acceptor {
     /// What is spoken on them.
-    pub speaks: Speaks,
+    pub speaks: Spoken,
     /// What their requests share.
     pub edge: Arc<Edge>,
     /// All connections, of all listeners.
     pub connections: Arc<AtomicUsize>,
+}
+
+/// What is spoken on a listener's connections.
+pub(super) enum Spoken {
+    /// HTTP/1.1, and with `h2c` HTTP/2.
+    Clear {
+        /// Whether HTTP/2 is spoken.
+        h2c: bool,
+    },
+    /// TLS.
+    Tls(Secure),
+}
+
+/// What shaking hands needs.
+pub(super) struct Secure {
+    /// Certificates, tickets and proofs.
+    pub terminator: Arc<Terminator>,
+    /// The listener's place among those that speak TLS.
+    pub listener: usize,
+    /// Handshakes under way, of all listeners.
+    pub handshakes: Arc<AtomicUsize>,
 }
 
 impl Acceptor {
@@ -60,7 +82,9 @@ impl Acceptor {
             let before = this.connections.fetch_add(1, Ordering::Relaxed);
             let place = Place(Arc::clone(&this.connections));
             if before >= this.edge.config.client.max_connections {
-                refuse(&stream);
+                if let Spoken::Clear { .. } = this.speaks {
+                    refuse(&stream);
+                }
                 continue;
             }
             let this = Arc::clone(&this);
@@ -75,11 +99,28 @@ impl Acceptor {
         let peer = Peer {
             address,
             scheme: SchemeClass::Clear,
+            voice: None,
         };
         match &self.speaks {
-            Speaks::Clear { h2c: false } => h1::serve(stream, &[], peer, &self.edge).await,
-            Speaks::Clear { h2c: true } => self.serve_either(stream, peer).await,
-            Speaks::Tls(_) => {}
+            Spoken::Clear { h2c: false } => h1::serve(stream, &[], peer, &self.edge).await,
+            Spoken::Clear { h2c: true } => self.serve_either(stream, peer).await,
+            Spoken::Tls(secure) => self.serve_secure(stream, peer, secure).await,
+        }
+    }
+
+    async fn serve_secure(&self, stream: TcpStream, peer: Peer, secure: &Secure) {
+        // Boxed, because a handshake is large and soon over.
+        let Some((stream, voice)) = Box::pin(secure.shake_hands(stream)).await else {
+            return;
+        };
+        let peer = Peer {
+            scheme: SchemeClass::Secure,
+            voice: Some(voice),
+            ..peer
+        };
+        match stream.session().alpn_protocol() {
+            Some(b"h2") => h2::serve(stream, Bytes::new(), peer, &self.edge).await,
+            _ => h1::serve(stream, &[], peer, &self.edge).await,
         }
     }
 
@@ -103,6 +144,29 @@ impl Acceptor {
             true => h2::serve(stream, early.freeze(), peer, &self.edge).await,
             false => h1::serve(stream, &early, peer, &self.edge).await,
         }
+    }
+}
+
+impl Secure {
+    /// The connection once hands are shaken; `None` if that failed, took too long, or too many others were at it.
+    async fn shake_hands(&self, stream: TcpStream) -> Option<(TlsStream, Voice)> {
+        let settings = self.terminator.settings();
+        let before = self.handshakes.fetch_add(1, Ordering::Relaxed);
+        let _place = Place(Arc::clone(&self.handshakes));
+        if before >= settings.max_handshakes {
+            return None;
+        }
+        let mut voice = None;
+        let shaken = TlsStream::accept(stream, |hello| {
+            let chosen = self.terminator.choose(self.listener, hello.server_name());
+            voice = Some(chosen.voice);
+            chosen.config
+        });
+        let stream = tokio::time::timeout(settings.handshake_timeout, shaken)
+            .await
+            .ok()?
+            .ok()?;
+        Some((stream, voice?))
     }
 }
 

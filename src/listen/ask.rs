@@ -8,15 +8,17 @@ use http::StatusCode;
 use crate::cache::SchemeClass;
 use crate::pipeline::{Begun, Edge, Refused, RequestLength, RequestView, begin};
 use crate::policy::fields::RequestFields;
-use crate::target::{Scheme, Target};
+use crate::target::{Scheme, Target, split_port};
+use crate::tls::Voice;
 
 /// The client at the other end of a connection.
-#[derive(Clone, Debug)]
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
     /// What its connection is.
     pub scheme: SchemeClass,
+    /// For which hosts it may speak, over TLS.
+    pub voice: Option<Voice>,
 }
 
 /// A request head as it was read: strictly, but not yet normalised.
@@ -50,6 +52,11 @@ pub fn ask(edge: &Arc<Edge>, peer: &Peer, asked: Asked<'_>) -> Result<Begun, Ref
     };
     if target.scheme.is_some_and(|scheme| scheme != ours) {
         return Err(Refused::new(StatusCode::MISDIRECTED_REQUEST, "scheme"));
+    }
+    // RFC 9110 7.4, RFC 9113 9.1.2: another host may ask its clients for another proof.
+    let (name, _) = split_port(&target.host);
+    if peer.voice.as_ref().is_some_and(|voice| !voice.may_speak_for(name)) {
+        return Err(Refused::new(StatusCode::MISDIRECTED_REQUEST, "another-host"));
     }
     let view = RequestView {
         method: asked.method,

@@ -10,9 +10,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::accept::Acceptor;
+use super::accept::{Acceptor, Secure, Spoken};
 use crate::config::{Listener, Speaks};
 use crate::pipeline::{Edge, Spawn};
+use crate::tls::Terminator;
 
 /// Connections that wait to be taken; the kernel bounds it further (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
@@ -76,29 +77,53 @@ pub struct Server {
     pub addresses: Vec<SocketAddr>,
     /// What its requests share.
     pub edge: Arc<Edge>,
+    /// What its TLS listeners share.
+    pub tls: Option<Arc<Terminator>>,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Serves `edge` on the bound sockets, a thread for each set of them.
-    pub fn start(edge: Arc<Edge>, bound: Bound) -> io::Result<Server> {
+    /// Serves `edge` on the bound sockets, a thread for each set of them. Without `tls`, a connection where TLS is spoken
+    /// is closed.
+    pub fn start(edge: Arc<Edge>, tls: Option<Arc<Terminator>>, bound: Bound) -> io::Result<Server> {
         let (stop, stopped) = watch::channel(false);
         let connections = Arc::new(AtomicUsize::new(0));
+        let handshakes = Arc::new(AtomicUsize::new(0));
         let mut threads = Vec::new();
         for (index, sockets) in bound.sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let (edge, mut stopped, connections) = (Arc::clone(&edge), stopped.clone(), Arc::clone(&connections));
+            let mut listener = 0;
+            let mut acceptors = Vec::new();
+            for (socket, speaks) in sockets {
+                let speaks = match (speaks, &tls) {
+                    (Speaks::Clear { h2c }, _) => Spoken::Clear { h2c },
+                    (Speaks::Tls(_), None) => continue,
+                    (Speaks::Tls(_), Some(tls)) => {
+                        listener += 1;
+                        Spoken::Tls(Secure {
+                            terminator: Arc::clone(tls),
+                            listener: listener - 1,
+                            handshakes: Arc::clone(&handshakes),
+                        })
+                    }
+                };
+                let (edge, connections) = (Arc::clone(&edge), Arc::clone(&connections));
+                acceptors.push((
+                    socket,
+                    Acceptor {
+                        speaks,
+                        edge,
+                        connections,
+                    },
+                ));
+            }
+            let mut stopped = stopped.clone();
             let serve = move || {
                 runtime.block_on(async {
-                    for (socket, speaks) in sockets {
+                    for (socket, acceptor) in acceptors {
                         match TcpListener::from_std(socket) {
                             Ok(listener) => {
-                                let acceptor = Acceptor {
-                                    speaks,
-                                    edge: Arc::clone(&edge),
-                                    connections: Arc::clone(&connections),
-                                };
                                 tokio::spawn(acceptor.accept(listener));
                             }
                             Err(error) => eprintln!("verge: a listening socket cannot be used: {error}"),
@@ -118,6 +143,7 @@ impl Server {
         Ok(Server {
             addresses: bound.addresses,
             edge,
+            tls,
             stop,
             threads,
         })

@@ -17,9 +17,9 @@ pub struct Settings {
     pub self_signed_names: Vec<String>,
     /// The oldest version that is spoken.
     pub min_version: Version,
-    /// The cipher suites, the one liked best first.
+    /// The cipher suites that may be chosen; the client's order decides, which knows whether AES is fast on its machine.
     pub ciphers: Vec<SupportedCipherSuite>,
-    /// The key exchanges, the one liked best first.
+    /// The key exchanges that may be chosen; the client's order decides.
     pub groups: Vec<&'static dyn SupportedKxGroup>,
     /// Files of random bytes that session tickets are sealed with: the first seals, all open. None: keys that the edge
     /// makes and changes itself.
@@ -30,8 +30,9 @@ pub struct Settings {
     pub handshake_timeout: Duration,
     /// Handshakes under way at a time; connections beyond it are closed.
     pub max_handshakes: usize,
-    /// What is asked of the clients of some hosts (a name in lower case, `*.` and a name, or `*`), whatever the listener asks.
-    pub hosts: Vec<(String, ClientCertificates)>,
+    /// What is asked of the clients of some hosts (normalised, `*.` and a name, or `*`), whatever the listener asks; None:
+    /// what the listener asks, whatever a wider pattern says. An exact name wins over the longest suffix, that over `*`.
+    pub hosts: Vec<(String, Option<ClientCertificates>)>,
 }
 
 impl Default for Settings {
@@ -80,4 +81,14 @@ pub enum ClientCertificates {
     Asked(PathBuf),
     /// A certificate of an authority in this file (PEM).
     Required(PathBuf),
+}
+
+impl ClientCertificates {
+    /// The file of authorities.
+    pub fn file(&self) -> Option<&PathBuf> {
+        match self {
+            ClientCertificates::NotAsked => None,
+            ClientCertificates::Asked(file) | ClientCertificates::Required(file) => Some(file),
+        }
+    }
 }

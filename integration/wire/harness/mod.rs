@@ -115,7 +115,7 @@ pub fn serve(config: Config, clock: ManualClock) -> Server {
         Arc::new(clock),
         Arc::new(OnThisThread),
     );
-    Server::start(Arc::new(edge), bound).unwrap()
+    Server::start(Arc::new(edge), None, bound).unwrap()
 }
 
 /// The configuration of [`World::with`].

@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let wrong = runtime.block_on(walk::walk(reached, &server.edge, &sample, &clock, &mut report));
     if !args.once {
         what_to_try(reached, &mut report);
-        run::wait_for_signal()?;
+        run::wait_for_signal(None)?;
     }
     match wrong.is_empty() {
         true => Ok(()),
