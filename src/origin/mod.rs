@@ -3,6 +3,7 @@
 mod connect;
 mod dns;
 mod h1;
+mod interims;
 mod patience;
 mod pool;
 mod request;
@@ -10,6 +11,7 @@ mod settings;
 mod upgrade;
 mod upload;
 
+pub use interims::Interims;
 pub use pool::Origin;
 pub use settings::{OriginConfig, Protocol, ServerUrl};
 
@@ -38,6 +40,10 @@ pub struct FetchRequest {
     pub fields: HeaderMap,
     /// The protocol to upgrade to, if the client asked and the route allows it.
     pub upgrade: Option<String>,
+    /// Where interim responses go, but for `100` and `101`, without hop-by-hop fields (RFC 9110 section 15.2). `None`: they are dropped.
+    pub interims: Option<Arc<Interims>>,
+    /// Whether the one who asks takes trailer fields, so that the origin is told (`TE: trailers`, RFC 9110 section 6.5.1).
+    pub trailers: bool,
 }
 
 /// A message body being read, by polling, in pieces of any size above zero.

@@ -119,6 +119,8 @@ mod tests {
                 (CONTENT_LENGTH, HeaderValue::from_static("7")),
             ]),
             upgrade: None,
+            interims: None,
+            trailers: false,
         }
     }
 

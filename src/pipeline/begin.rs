@@ -8,7 +8,7 @@ use super::edge::Edge;
 use super::execute::{execute, refresh};
 use super::request::{OwnedRequest, RequestView};
 use crate::config::Route;
-use crate::origin::RequestBody;
+use crate::origin::{Interims, RequestBody};
 
 /// What becomes of a request at once.
 pub enum Begun {
@@ -47,6 +47,12 @@ impl Work {
     fn begun(request: &RequestView<'_>, route: Arc<Route>, decision: Decision) -> Begun {
         let request = OwnedRequest::new(request, route);
         Begun::Work(Box::new(Work { request, decision }))
+    }
+
+    /// Where the interim responses will be that come before the answer; to be looked at after each poll of
+    /// [`Work::execute`].
+    pub fn interims(&mut self) -> Arc<Interims> {
+        Arc::clone(self.request.interims.get_or_insert_default())
     }
 
     /// Does it. `body` is the request's, for a pass.

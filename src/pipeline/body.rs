@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONTENT_RANGE, ETAG};
-use http::{HeaderValue, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::forward;
 use crate::cache::fill::Follower;
 use crate::origin::{BoxFuture, Fetch, FetchError, FetchRequest, ReadBody};
+use crate::policy::hop::strip_hop_by_hop;
 use crate::policy::range::ByteRange;
 
 /// Where an answer's body comes from.
@@ -36,6 +37,18 @@ impl AnswerBody<'_> {
             AnswerBody::Follow(following) => following.poll_piece(cx),
             AnswerBody::Stream(body) => body.poll_piece(cx),
         }
+    }
+
+    /// The trailer fields, once the end was reached, if there were any.
+    pub fn take_trailers(&mut self) -> Option<HeaderMap> {
+        let mut fields = match self {
+            AnswerBody::Stream(body) => body.take_trailers()?,
+            _ => return None,
+        };
+        strip_hop_by_hop(&mut fields);
+        // RFC 9110 6.5.1: what frames a message cannot come after it.
+        fields.remove(CONTENT_LENGTH);
+        (!fields.is_empty()).then_some(fields)
     }
 
     /// The next piece; `None` at the end.

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use http::header::{
-    ACCEPT_RANGES, AUTHORIZATION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, UPGRADE, VIA,
+    ACCEPT_RANGES, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -60,6 +60,8 @@ pub(super) fn rest_of(mut forwarded: FetchRequest, etag: HeaderValue, from: u64)
         forwarded.fields.insert(RANGE, range);
     }
     forwarded.fields.insert(IF_RANGE, etag);
+    // The answer is well under way.
+    forwarded.interims = None;
     forwarded
 }
 
@@ -80,13 +82,15 @@ pub(super) fn as_it_is(request: &OwnedRequest) -> FetchRequest {
         host: request.host.to_string(),
         fields,
         upgrade: upgrade(request),
+        interims: request.interims.clone(),
+        trailers: takes_trailers(request),
     }
 }
 
 /// RFC 9110 7.6.1: connection fields stay on their connection. Safe by default: names with underscores, which some servers
 /// read as hyphens, and claims about who asks are dropped.
 fn end_to_end(fields: &RequestFields<'_>, version: &str) -> HeaderMap {
-    let mut kept = HeaderMap::with_capacity(fields.lines().len() + 6);
+    let mut kept: HeaderMap = HeaderMap::with_capacity(fields.lines().len() + 6);
     for line in fields.lines() {
         let Ok(name) = HeaderName::from_bytes(line.name) else {
             continue;
@@ -96,8 +100,22 @@ fn end_to_end(fields: &RequestFields<'_>, version: &str) -> HeaderMap {
             || name.as_str().contains('_')
             || name.as_str().starts_with("x-forwarded-")
             || named_by_connection(fields, &name);
-        if let (false, Ok(value)) = (dropped, HeaderValue::from_bytes(line.value)) {
-            kept.append(name, value);
+        if dropped {
+            continue;
+        }
+        match (name == COOKIE).then(|| kept.get(COOKIE)).flatten() {
+            // RFC 9113 8.2.3: HTTP/2 may split the one line that origins look for.
+            Some(crumbs) => {
+                let whole = [crumbs.as_bytes(), line.value].join(b"; ".as_slice());
+                if let Ok(value) = HeaderValue::from_bytes(&whole) {
+                    kept.insert(name, value);
+                }
+            }
+            None => {
+                if let Ok(value) = HeaderValue::from_bytes(line.value) {
+                    kept.append(name, value);
+                }
+            }
         }
     }
     if let Ok(via) = HeaderValue::from_str(&format!("{version} verge")) {
@@ -142,6 +160,14 @@ fn tell_who_asks(fields: &mut HeaderMap, request: &OwnedRequest) {
             fields.insert(name, value);
         }
     }
+}
+
+/// RFC 9110 10.1.4: whether trailer fields can reach the client. What is stored has none.
+fn takes_trailers(request: &OwnedRequest) -> bool {
+    let is_trailers = |member: &[u8]| member.eq_ignore_ascii_case(b"trailers");
+    request
+        .fields
+        .with(|fields| fields.all(Known::Te).flat_map(list::members).any(is_trailers))
 }
 
 fn upgrade(request: &OwnedRequest) -> Option<String> {

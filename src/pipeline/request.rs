@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::cache::{KeyParts, SchemeClass};
 use crate::config::Route;
+use crate::origin::Interims;
 use crate::policy::cache_control::{RequestDirectives, request_directives};
 use crate::policy::fields::{Known, OwnedFields, RequestFields};
 use crate::target::split_port;
@@ -105,6 +106,8 @@ pub struct OwnedRequest {
     pub authorization: bool,
     /// The route it takes.
     pub route: Arc<Route>,
+    /// Where interim responses go, if the client takes them.
+    pub interims: Option<Arc<Interims>>,
 }
 
 impl OwnedRequest {
@@ -123,6 +126,7 @@ impl OwnedRequest {
             directives: view.directives(),
             authorization: view.fields.has(Known::Authorization),
             route,
+            interims: None,
         }
     }
 

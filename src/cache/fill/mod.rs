@@ -221,6 +221,11 @@ impl Fill {
         self.state.lock().phase.clone()
     }
 
+    /// Has every reader look again.
+    fn wake_readers(&self) {
+        wake_all(self.state.lock());
+    }
+
     /// Ends what has not ended, as given up.
     fn end_if_open(&self) {
         let mut state = self.state.lock();

@@ -110,9 +110,17 @@ impl Drop for Task<'_> {
 
 impl Task<'_> {
     async fn fetch(&self, origin: &Arc<dyn Fetch>, request: FetchRequest) -> Result<Fetched<'static>, FetchError> {
-        unless_given_up(self.fill, Arc::clone(origin).fetch(request, None))
-            .await
-            .and_then(|fetched| fetched)
+        let interims = request.interims.clone();
+        let mut fetching = Arc::clone(origin).fetch(request, None);
+        let told = poll_fn(|cx| {
+            let fetched = fetching.as_mut().poll(cx);
+            // The client whose request began the fill looks for them.
+            if interims.as_ref().is_some_and(|interims| !interims.is_empty()) {
+                self.fill.wake_readers();
+            }
+            fetched
+        });
+        unless_given_up(self.fill, told).await.and_then(|fetched| fetched)
     }
 
     /// No response: those who wait are told, and for a moment those who come.

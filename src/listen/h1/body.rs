@@ -1,21 +1,19 @@
 //! A request's body, read as the origin takes it.
 
-use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
-use tokio::io::AsyncWrite;
 
 use super::{Lent, read};
 use crate::config::ClientLimits;
 use crate::http1::{BodyDecoder, BodyPiece, Framing};
 use crate::listen::deadline::Deadline;
 use crate::listen::transport::Transport;
-use crate::origin::{FetchError, ReadBody, RequestBody};
-
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+use crate::origin::{FetchError, Interims, ReadBody, RequestBody};
 
 /// Room for what is read at once.
 const READ: usize = 32 * 1024;
@@ -29,22 +27,22 @@ pub struct ClientBody<'a, S> {
     length: Option<u64>,
     /// Bytes that may still come.
     allowed: u64,
-    /// What of `100 Continue` has to be written before the client sends.
-    promise: &'static [u8],
+    /// Where `100 Continue` goes once the body is wanted, if the client waits for it.
+    promise: Option<Arc<Interims>>,
     limits: &'a ClientLimits,
     deadline: Deadline,
 }
 
 impl<'a, S: Transport> ClientBody<'a, S> {
     /// The body that follows a head with this framing; `input` holds what has come of it, and `ended` is set once it was
-    /// read to its end.
+    /// read to its end. `expected` is where to say so that the client may send, if it waits for that.
     pub fn new(
         stream: Lent<'a, S>,
         input: &'a Mutex<&'a mut BytesMut>,
         ended: &'a AtomicBool,
         framing: Framing,
         allowed: u64,
-        expects_continue: bool,
+        expected: Option<Arc<Interims>>,
         limits: &'a ClientLimits,
     ) -> Self {
         let decoder = BodyDecoder::new(framing);
@@ -59,26 +57,12 @@ impl<'a, S: Transport> ClientBody<'a, S> {
             },
             allowed,
             // RFC 9110 10.1.1: not if some of the body is here already.
-            promise: if expects_continue && input.lock().is_empty() {
-                CONTINUE
-            } else {
-                b""
-            },
+            promise: expected.filter(|_| input.lock().is_empty()),
             input,
             ended,
             limits,
             deadline: Deadline::default(),
         }
-    }
-
-    fn poll_promise(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
-        while !self.promise.is_empty() {
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, self.promise)) {
-                Ok(written) if written > 0 => self.promise = &self.promise[written..],
-                _ => return Poll::Ready(Err(FetchError::RequestBody)),
-            }
-        }
-        Poll::Ready(Ok(()))
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
@@ -106,8 +90,8 @@ impl<'a, S: Transport> ClientBody<'a, S> {
 
 impl<S: Transport> ReadBody for ClientBody<'_, S> {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, FetchError>>> {
-        if let Err(error) = ready!(self.poll_promise(cx)) {
-            return Poll::Ready(Some(Err(error)));
+        if let Some(interims) = self.promise.take() {
+            interims.push(StatusCode::CONTINUE, HeaderMap::new());
         }
         loop {
             let decoded = self.decoder.decode(&mut self.input.lock(), false);

@@ -13,6 +13,8 @@ pub struct Wire {
     pub http10: bool,
     /// The connection may stay open.
     pub keep_alive: bool,
+    /// The client takes trailer fields (RFC 9110 10.1.4).
+    pub trailers: bool,
 }
 
 /// How an answer's body is sent.
@@ -94,7 +96,8 @@ fn status_line(out: &mut Vec<u8>, status: StatusCode) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+/// Appends a field line.
+pub(super) fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);

@@ -1,6 +1,7 @@
 //! HTTP/1.1 with a client: read a head, decide, answer; and again.
 
 mod body;
+mod early;
 mod head;
 mod lent;
 mod pump;
@@ -16,6 +17,7 @@ use http::StatusCode;
 use parking_lot::Mutex;
 
 use self::body::ClientBody;
+use self::early::Early;
 use self::head::Wire;
 use self::lent::Lent;
 use self::pump::{Pump, Sent};
@@ -26,6 +28,8 @@ use super::transport::Transport;
 use crate::http1::{Framing, HeadStorage, MAX_HEAD, RequestHead, Version, find_head_end, parse_request};
 use crate::origin::RequestBody;
 use crate::pipeline::{Answer, AnswerHead, Begun, Edge, Refused, RequestLength, Work};
+use crate::policy::fields::Known;
+use crate::policy::list;
 
 /// Read at once, at least.
 const READ: usize = 4 * 1024;
@@ -197,6 +201,7 @@ impl<S: Transport> Connection<'_, S> {
         let wire = Wire {
             http10: head.version == Version::Http10,
             keep_alive: head.keep_alive,
+            trailers: head.version == Version::Http11 && takes_trailers(head),
         };
         match ask(self.edge, &self.peer, asked) {
             Err(why) => refused(why),
@@ -225,6 +230,12 @@ impl<S: Transport> Connection<'_, S> {
     }
 
     async fn send(&mut self, answer: Answer<'_>, wire: Wire) -> After {
+        self.buffers.output.clear();
+        self.send_behind(answer, wire).await
+    }
+
+    /// Sends an answer behind what is in the output buffer.
+    async fn send_behind(&mut self, answer: Answer<'_>, wire: Wire) -> After {
         let limits = &self.edge.config.client;
         let mut pump = Pump::new(&mut self.buffers.output, answer, wire, limits, &mut self.deadline);
         let sent = match pump.try_send(&mut self.stream) {
@@ -245,24 +256,32 @@ impl<S: Transport> Connection<'_, S> {
         }
     }
 
-    async fn execute_without_body(&mut self, Execute { work, wire, .. }: Execute) -> After {
+    async fn execute_without_body(&mut self, Execute { mut work, wire, .. }: Execute) -> After {
         let edge = self.edge;
+        // RFC 9110 15.2: HTTP/1.0 knows no interim responses.
+        let mut early = (!wire.http10).then(|| Early::new(work.interims()));
         let mut answer = {
             let mut working = std::pin::pin!(work.execute(edge, None));
             let (stream, input) = (&mut self.stream, &mut self.buffers.input);
             let answered = poll_fn(|cx| match working.as_mut().poll(cx) {
                 Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                Poll::Pending => read::poll_gone(stream, input, cx).map(|()| None),
+                Poll::Pending => {
+                    if let Some(early) = &mut early {
+                        early.send(stream, cx);
+                    }
+                    read::poll_gone(stream, input, cx).map(|()| None)
+                }
             });
             match answered.await {
                 Some(answer) => answer,
                 None => return After::Close,
             }
         };
+        begin_output(&mut self.buffers.output, early);
         match answer.upgraded.take() {
-            None => self.send(answer, wire).await,
+            None => self.send_behind(answer, wire).await,
             Some(origin) => {
-                self.send(answer, wire).await;
+                self.send_behind(answer, wire).await;
                 tunnel::tunnel(&mut self.stream, self.buffers.input.split(), origin).await;
                 After::Close
             }
@@ -272,7 +291,7 @@ impl<S: Transport> Connection<'_, S> {
     /// The body is read while the answer is written, so both hold the stream by turns.
     async fn execute_with_body(&mut self, execute: Execute) -> After {
         let Execute {
-            work,
+            mut work,
             framing,
             expects_continue,
             wire,
@@ -282,13 +301,15 @@ impl<S: Transport> Connection<'_, S> {
         let stream = Mutex::new(&mut self.stream);
         let input = Mutex::new(&mut self.buffers.input);
         let ended = AtomicBool::new(false);
+        let mut early = (!wire.http10).then(|| Early::new(work.interims()));
+        let expected = expects_continue.then(|| work.interims());
         let mut body = ClientBody::new(
             Lent(&stream),
             &input,
             &ended,
             framing,
             work.request.route.max_body,
-            expects_continue,
+            expected,
             limits,
         );
         // While the body is read, reading it shows whether the client is there.
@@ -300,7 +321,12 @@ impl<S: Transport> Connection<'_, S> {
         let mut working = std::pin::pin!(work.execute(edge, wanted));
         let answered = poll_fn(|cx| match working.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            Poll::Pending => poll_gone(cx).map(|()| None),
+            Poll::Pending => {
+                if let Some(early) = &mut early {
+                    early.send(&mut Lent(&stream), cx);
+                }
+                poll_gone(cx).map(|()| None)
+            }
         });
         let Some(answer) = answered.await else {
             return After::Close;
@@ -310,6 +336,7 @@ impl<S: Transport> Connection<'_, S> {
             keep_alive: wire.keep_alive && !unread,
             ..wire
         };
+        begin_output(&mut self.buffers.output, early);
         let mut pump = Pump::new(&mut self.buffers.output, answer, wire, limits, &mut self.deadline);
         let sent = pump.send(&mut Lent(&stream), |_, cx| poll_gone(cx)).await;
         match after(sent, wire) {
@@ -317,6 +344,19 @@ impl<S: Transport> Connection<'_, S> {
             after => after,
         }
     }
+}
+
+/// Begins the output with what has to go out before the answer.
+fn begin_output(output: &mut Vec<u8>, early: Option<Early>) {
+    output.clear();
+    if let Some(early) = early {
+        output.extend_from_slice(&early.rest());
+    }
+}
+
+fn takes_trailers(head: &RequestHead<'_>) -> bool {
+    let is_trailers = |member: &[u8]| member.eq_ignore_ascii_case(b"trailers");
+    head.fields.has(Known::Te) && head.fields.all(Known::Te).flat_map(list::members).any(is_trailers)
 }
 
 /// What came of waiting for bytes.
@@ -330,6 +370,7 @@ fn refused(refused: Refused) -> Step {
     let wire = Wire {
         http10: false,
         keep_alive: false,
+        trailers: false,
     };
     Step::Answer(Answer::refused(refused), wire)
 }

@@ -47,6 +47,8 @@ pub struct Pump<'p, 'a> {
     queued: usize,
     answer: Answer<'a>,
     framing: Framing,
+    /// The client takes trailer fields.
+    trailers: bool,
     body: Progress,
     limits: &'p ClientLimits,
     deadline: &'p mut Deadline,
@@ -60,7 +62,7 @@ enum Progress {
 }
 
 impl<'p, 'a> Pump<'p, 'a> {
-    /// Writes the head into `head`, an empty buffer.
+    /// Writes the head into `head`, behind what is there and goes out before it.
     pub fn new(
         head: &'p mut Vec<u8>,
         answer: Answer<'a>,
@@ -69,7 +71,6 @@ impl<'p, 'a> Pump<'p, 'a> {
         deadline: &'p mut Deadline,
     ) -> Self {
         let framing = head::framing(&answer, wire);
-        head.clear();
         head::write(head, &answer, wire, framing);
         deadline.clear();
         Pump {
@@ -78,6 +79,7 @@ impl<'p, 'a> Pump<'p, 'a> {
             queue: SmallVec::new(),
             queued: 0,
             framing,
+            trailers: wire.trailers,
             body: match answer.length {
                 crate::pipeline::BodyLength::NoBody => Progress::Ended,
                 _ => Progress::Coming,
@@ -156,11 +158,26 @@ impl<'p, 'a> Pump<'p, 'a> {
                 Poll::Ready(None) => {
                     self.body = Progress::Ended;
                     if self.framing == Framing::Chunked {
-                        self.push(Bytes::from_static(LAST_CHUNK));
+                        let last = self.last_chunk();
+                        self.push(last);
                     }
                 }
             }
         }
+    }
+
+    /// RFC 9112 7.1.2: the last chunk, with the trailer fields if the client takes them.
+    fn last_chunk(&mut self) -> Bytes {
+        let trailers = self.answer.body.take_trailers().filter(|_| self.trailers);
+        let Some(trailers) = trailers else {
+            return Bytes::from_static(LAST_CHUNK);
+        };
+        let mut out = b"0\r\n".to_vec();
+        for (name, value) in &trailers {
+            head::line(&mut out, name.as_str(), value.as_bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+        Bytes::from(out)
     }
 
     fn push(&mut self, piece: Bytes) {

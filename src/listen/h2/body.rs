@@ -1,13 +1,15 @@
 //! A request's body, read as the origin takes it.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
+use http::{HeaderMap, StatusCode};
 
 use crate::config::ClientLimits;
 use crate::listen::deadline::Deadline;
-use crate::origin::{FetchError, ReadBody, RequestBody};
+use crate::origin::{FetchError, Interims, ReadBody, RequestBody};
 
 /// The body of a client's request. Its window opens as the body is read.
 pub struct ClientBody {
@@ -15,17 +17,26 @@ pub struct ClientBody {
     length: Option<u64>,
     /// Bytes that may still come.
     allowed: u64,
+    /// Where `100 Continue` goes once the body is wanted, if the client waits for it.
+    promise: Option<Arc<Interims>>,
     limits: ClientLimits,
     deadline: Deadline,
 }
 
 impl ClientBody {
     /// The body that comes on `stream`: of `length` bytes if that was said, `allowed` at the most.
-    pub fn new(stream: RecvStream, length: Option<u64>, allowed: u64, limits: ClientLimits) -> Self {
+    pub fn new(
+        stream: RecvStream,
+        length: Option<u64>,
+        allowed: u64,
+        promise: Option<Arc<Interims>>,
+        limits: ClientLimits,
+    ) -> Self {
         ClientBody {
             stream,
             length,
             allowed,
+            promise,
             limits,
             deadline: Deadline::default(),
         }
@@ -47,6 +58,9 @@ impl ClientBody {
 
 impl ReadBody for ClientBody {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, FetchError>>> {
+        if let Some(interims) = self.promise.take() {
+            interims.push(StatusCode::CONTINUE, HeaderMap::new());
+        }
         loop {
             match self.stream.poll_data(cx) {
                 Poll::Ready(Some(Ok(piece))) if piece.is_empty() => {}

@@ -1,12 +1,12 @@
-//! The connection below the h2 crate: small writes go out together, and floods and stalls are noticed.
+//! The connection below the h2 crate: what is written at a time goes out together, and floods and stalls are noticed.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -19,33 +19,22 @@ use crate::listen::transport::Transport;
 /// Writes are gathered up to the size of a TLS record (RFC 8446 5.1).
 const GATHERED: usize = 16 * 1024;
 
-/// What the connection and those who serve it tell each other.
-#[derive(Debug, Default)]
-pub struct Signals {
-    /// More answers are about to be written: nothing goes out yet.
-    corked: AtomicBool,
-    /// The client sends too many frames of some kind.
-    flooded: AtomicBool,
-}
+/// A client's connection as the h2 crate sees it: shared with the one who serves it, because the crate flushes after every
+/// frame and only the one who serves it knows when there is nothing more to write.
+pub struct Io<S>(Arc<Mutex<Wire<S>>>);
 
-impl Signals {
-    /// While corked, a flush waits. Whoever corks must uncork and have the connection polled again.
-    pub fn cork(&self, corked: bool) {
-        self.corked.store(corked, Ordering::Relaxed);
-    }
-
-    /// Whether the client sends too many frames of some kind.
-    pub fn flooded(&self) -> bool {
-        self.flooded.load(Ordering::Relaxed)
+impl<S> Clone for Io<S> {
+    fn clone(&self) -> Self {
+        Io(Arc::clone(&self.0))
     }
 }
 
-/// A client's connection as the h2 crate sees it.
-pub struct Io<S> {
+struct Wire<S> {
     stream: S,
     /// What was read before it was known to be HTTP/2.
     early: Bytes,
-    signals: Arc<Signals>,
+    /// The client sends too many frames of some kind.
+    flooded: bool,
     clock: Arc<dyn Clock>,
     watch: Watch,
     /// What is to go out, of which `gone` bytes have.
@@ -57,20 +46,41 @@ pub struct Io<S> {
 
 impl<S: Transport> Io<S> {
     /// `stream`, of which `early` has been read.
-    pub fn new(stream: S, early: Bytes, signals: Arc<Signals>, clock: Arc<dyn Clock>, limits: ClientLimits) -> Self {
-        Io {
+    pub fn new(stream: S, early: Bytes, clock: Arc<dyn Clock>, limits: ClientLimits) -> Self {
+        Io(Arc::new(Mutex::new(Wire {
             stream,
             early,
-            signals,
+            flooded: false,
             watch: Watch::new(clock.monotonic()),
             clock,
             gathered: Vec::new(),
             gone: 0,
             limits,
             deadline: Deadline::default(),
-        }
+        })))
     }
 
+    /// Whether the client sends too many frames of some kind.
+    pub fn flooded(&self) -> bool {
+        self.0.lock().flooded
+    }
+
+    /// Sends what has been written.
+    pub fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut wire = self.0.lock();
+        ready!(wire.poll_write_gathered(cx))?;
+        match Pin::new(&mut wire.stream).poll_flush(cx) {
+            Poll::Pending => return wire.poll_stalled(cx),
+            Poll::Ready(flushed) => flushed?,
+        }
+        // Between answers the connection holds no buffer.
+        wire.gathered = Vec::new();
+        wire.deadline.clear();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Transport> Wire<S> {
     /// Writes once: what is gathered, then `more`. Returns how much of `more` was taken.
     fn poll_write_once(&mut self, more: &[IoSlice<'_>], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let left = self.gathered.len() - self.gone;
@@ -112,9 +122,9 @@ impl<S: Transport> Io<S> {
 
 impl<S: Transport> AsyncRead for Io<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
+        let this = &mut *self.0.lock();
         // What is already here is dealt with; more of it is not taken.
-        if this.signals.flooded() {
+        if this.flooded {
             return Poll::Pending;
         }
         let before = buf.filled().len();
@@ -126,7 +136,7 @@ impl<S: Transport> AsyncRead for Io<S> {
             this.early.advance(taken);
         }
         if !this.watch.look(&buf.filled()[before..], this.clock.monotonic()) {
-            this.signals.flooded.store(true, Ordering::Relaxed);
+            this.flooded = true;
         }
         Poll::Ready(Ok(()))
     }
@@ -142,7 +152,7 @@ impl<S: Transport> AsyncWrite for Io<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
+        let this = &mut *self.0.lock();
         let wanted: usize = bufs.iter().map(|buf| buf.len()).sum();
         if this.gathered.len() + wanted <= GATHERED {
             if this.gathered.capacity() == 0 {
@@ -163,25 +173,13 @@ impl<S: Transport> AsyncWrite for Io<S> {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.signals.corked.load(Ordering::Relaxed) {
-            return Poll::Pending;
-        }
-        ready!(this.poll_write_gathered(cx))?;
-        match Pin::new(&mut this.stream).poll_flush(cx) {
-            Poll::Pending => return this.poll_stalled(cx),
-            Poll::Ready(flushed) => flushed?,
-        }
-        // Between answers the connection holds no buffer.
-        this.gathered = Vec::new();
-        this.deadline.clear();
+    /// Does nothing; see [`Io::poll_send`].
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.poll_write_gathered(cx))?;
-        Pin::new(&mut this.stream).poll_shutdown(cx)
+        ready!(self.poll_send(cx))?;
+        Pin::new(&mut self.0.lock().stream).poll_shutdown(cx)
     }
 }

@@ -8,6 +8,7 @@ mod ledger;
 mod send;
 mod watch;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -15,18 +16,19 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use h2::server::{self, SendResponse};
 use h2::{Reason, RecvStream};
-use http::Request;
+use http::{Request, Response};
 
 use self::body::ClientBody;
 use self::head::Lines;
-use self::io::{Io, Signals};
+use self::io::Io;
 use self::ledger::{Ledger, Piece};
 use self::send::{Sending, send_now};
 use super::ask::{Peer, ask};
 use super::deadline::Deadline;
 use super::transport::Transport;
+use crate::config::ClientLimits;
 use crate::http1::MAX_HEAD;
-use crate::origin::RequestBody;
+use crate::origin::{Interims, RequestBody};
 use crate::pipeline::{Answer, AnswerBody, Begun, BodyLength, Edge, Refused, RequestLength, Work};
 
 /// Requests that are taken before other connections have their turn.
@@ -44,22 +46,28 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 /// Serves one client's connection to its end; `early` has been read from it already.
 pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, edge: &Arc<Edge>) {
-    let signals = Arc::new(Signals::default());
     let limits = edge.config.client;
-    let io = Io::new(stream, early, Arc::clone(&signals), Arc::clone(&edge.clock), limits);
-    let handshake = server::Builder::new()
+    let io = Io::new(stream, early, Arc::clone(&edge.clock), limits);
+    let mut handshake = server::Builder::new()
         .max_concurrent_streams(limits.max_streams)
         .max_header_list_size(MAX_HEAD as u32)
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(AT_ONCE)
-        .handshake::<_, Piece>(io);
-    let Ok(Ok(h2)) = tokio::time::timeout(limits.head_timeout, handshake).await else {
+        .handshake::<_, Piece>(io.clone());
+    let shaken = std::future::poll_fn(|cx| {
+        let shaken = Pin::new(&mut handshake).poll(cx);
+        match io.poll_send(cx) {
+            Poll::Ready(Err(_)) => Poll::Ready(None),
+            _ => shaken.map(Result::ok),
+        }
+    });
+    let Ok(Some(h2)) = tokio::time::timeout(limits.head_timeout, shaken).await else {
         return;
     };
     let mut connection = Connection {
         h2,
-        signals,
+        io,
         peer,
         edge,
         ledger: Arc::default(),
@@ -73,7 +81,7 @@ pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, edge: &Arc
 
 struct Connection<'e, S> {
     h2: server::Connection<Io<S>, Piece>,
-    signals: Arc<Signals>,
+    io: Io<S>,
     peer: Peer,
     edge: &'e Arc<Edge>,
     ledger: Arc<Ledger>,
@@ -94,50 +102,35 @@ impl<S: Transport> Connection<'_, S> {
     /// Ready once the connection is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut taken = 0;
-        loop {
-            // Answers are gathered while there are requests; the poll after them sends what was gathered.
-            self.signals.cork(true);
-            let corked = self.take_all(&mut taken, cx);
-            self.signals.cork(false);
-            if corked.is_ready() {
-                return Poll::Ready(());
-            }
-            if self.signals.flooded() && !self.closing {
-                self.closing = true;
-                self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-            }
+        let over = loop {
             match self.accept(cx) {
-                Accepted::Over => return Poll::Ready(()),
-                Accepted::NoneNow => break,
+                Accepted::Over => break true,
+                Accepted::NoneNow => break false,
                 Accepted::Request(request, respond) => {
                     taken += 1;
                     self.take(*request, respond);
                 }
             }
-            if taken >= TURN {
+            if taken == TURN {
                 cx.waker().wake_by_ref();
-                break;
+                break false;
             }
+        };
+        if over {
+            return Poll::Ready(());
+        }
+        if self.io.flooded() && !self.closing {
+            self.closing = true;
+            self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            cx.waker().wake_by_ref();
+        }
+        if let Poll::Ready(Err(_)) = self.io.poll_send(cx) {
+            return Poll::Ready(());
         }
         if taken > 0 {
             self.idle.set(self.edge.config.client.idle_timeout);
         }
         self.poll_idle(cx)
-    }
-
-    /// Takes the requests that are here. Ready if the connection is over.
-    fn take_all(&mut self, taken: &mut usize, cx: &mut Context<'_>) -> Poll<()> {
-        while *taken < TURN {
-            match self.accept(cx) {
-                Accepted::Request(request, respond) => {
-                    *taken += 1;
-                    self.take(*request, respond);
-                }
-                Accepted::NoneNow => break,
-                Accepted::Over => return Poll::Ready(()),
-            }
-        }
-        Poll::Pending
     }
 
     fn accept(&mut self, cx: &mut Context<'_>) -> Accepted {
@@ -187,7 +180,14 @@ impl<S: Transport> Connection<'_, S> {
         };
         match begun {
             Begun::Answer(answer) => self.answer(answer, respond),
-            Begun::Work(work) => self.work(work, stream, length, respond),
+            Begun::Work(work) => {
+                let body = Body {
+                    stream,
+                    length,
+                    waits: waits == Ok(true),
+                };
+                self.work(work, body, respond);
+            }
         }
     }
 
@@ -217,36 +217,58 @@ impl<S: Transport> Connection<'_, S> {
     }
 
     /// Does what a request needs in a task of its own.
-    fn work(&self, work: Box<Work>, stream: RecvStream, length: RequestLength, respond: SendResponse<Piece>) {
+    fn work(&self, mut work: Box<Work>, body: Body, respond: SendResponse<Piece>) {
         let (edge, ledger, open) = (Arc::clone(self.edge), Arc::clone(&self.ledger), Open::new(&self.open));
-        let limits = self.edge.config.client;
-        let body = match length {
-            RequestLength::None => None,
-            RequestLength::Known(length) => Some(Some(length)),
-            RequestLength::Unknown => Some(None),
-        };
-        let allowed = work.request.route.max_body;
+        let body = body.to_be_read(&mut work, self.edge.config.client);
         tokio::spawn(async move {
-            let body = body.map(|length| ClientBody::new(stream, length, allowed, limits));
-            exchange(&edge, *work, body, respond, ledger).await;
+            exchange(&edge, work, body, respond, ledger).await;
             drop(open);
         });
+    }
+}
+
+/// What of a request comes after its head.
+struct Body {
+    stream: RecvStream,
+    length: RequestLength,
+    /// The client waits for `100 Continue`.
+    waits: bool,
+}
+
+impl Body {
+    /// The body of `work`'s request, if it has one.
+    fn to_be_read(self, work: &mut Work, limits: ClientLimits) -> Option<ClientBody> {
+        let length = match self.length {
+            RequestLength::None => return None,
+            RequestLength::Known(length) => Some(length),
+            RequestLength::Unknown => None,
+        };
+        let promise = self.waits.then(|| work.interims());
+        let allowed = work.request.route.max_body;
+        Some(ClientBody::new(self.stream, length, allowed, promise, limits))
     }
 }
 
 /// Brings the answer to a request and sends it. Ends early if the client takes the request back.
 async fn exchange(
     edge: &Arc<Edge>,
-    work: Work,
+    mut work: Box<Work>,
     mut body: Option<ClientBody>,
     mut respond: SendResponse<Piece>,
     ledger: Arc<Ledger>,
 ) {
+    let interims = work.interims();
     let wanted = body.as_mut().map(|body| body as &mut (dyn RequestBody + '_));
     let mut working = std::pin::pin!(work.execute(edge, wanted));
     let answered = std::future::poll_fn(|cx| match working.as_mut().poll(cx) {
-        Poll::Ready(answer) => Poll::Ready(Some(answer)),
-        Poll::Pending => respond.poll_reset(cx).map(|_| None),
+        Poll::Ready(answer) => {
+            send_interims(&interims, &mut respond);
+            Poll::Ready(Some(answer))
+        }
+        Poll::Pending => {
+            send_interims(&interims, &mut respond);
+            respond.poll_reset(cx).map(|_| None)
+        }
     });
     let Some(answer) = answered.await else { return };
     let empty = answer.length == BodyLength::NoBody || answer.length == BodyLength::Known(0);
@@ -257,6 +279,16 @@ async fn exchange(
         Sending::new(answer.body, stream, ledger, edge.config.client)
             .send()
             .await;
+    }
+}
+
+fn send_interims(interims: &Interims, respond: &mut SendResponse<Piece>) {
+    while let Some((status, fields)) = interims.pop() {
+        let mut response = Response::new(());
+        *response.status_mut() = status;
+        *response.headers_mut() = fields;
+        // An error means that the client has taken its request back.
+        let _ = respond.send_informational(response);
     }
 }
 

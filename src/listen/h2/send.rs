@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::{Reason, SendStream};
+use http::HeaderMap;
 
 use super::ledger::{Ledger, Piece};
 use crate::config::ClientLimits;
@@ -42,6 +43,7 @@ pub struct Sending<'a> {
     /// The pieces that have come; two at most, so that the last is known to be the last.
     ahead: VecDeque<Bytes>,
     ended: bool,
+    trailers: Option<HeaderMap>,
     limits: ClientLimits,
     deadline: Deadline,
 }
@@ -55,6 +57,7 @@ impl<'a> Sending<'a> {
             ledger,
             ahead: VecDeque::with_capacity(2),
             ended: false,
+            trailers: None,
             limits,
             deadline: Deadline::default(),
         }
@@ -101,7 +104,10 @@ impl<'a> Sending<'a> {
         while !self.ended && self.ahead.len() < 2 {
             match self.body.poll_piece(cx) {
                 Poll::Pending => break,
-                Poll::Ready(None) => self.ended = true,
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    self.trailers = self.body.take_trailers();
+                }
                 Poll::Ready(Some(Ok(piece))) if piece.is_empty() => {}
                 Poll::Ready(Some(Ok(piece))) => self.ahead.push_back(piece),
                 Poll::Ready(Some(Err(_))) => return Err(()),
@@ -139,13 +145,17 @@ impl<'a> Sending<'a> {
             self.ahead.pop_front();
         }
         self.deadline.extend_for(part.len(), &self.limits);
-        let last = self.ended && self.ahead.is_empty();
+        let last = self.ended && self.ahead.is_empty() && self.trailers.is_none();
         // An error means that the stream is gone, which the next poll finds.
         let _ = self.stream.send_data(self.ledger.enter(part), last);
         last
     }
 
     fn finish(&mut self) {
-        let _ = self.stream.send_data(self.ledger.enter(Bytes::new()), true);
+        // As above.
+        let _ = match self.trailers.take() {
+            Some(trailers) => self.stream.send_trailers(trailers),
+            None => self.stream.send_data(self.ledger.enter(Bytes::new()), true),
+        };
     }
 }
