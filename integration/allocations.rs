@@ -1,4 +1,5 @@
-//! What a hit costs in heap allocations: none to decide, at most two over a real socket.
+//! What a hit costs in heap allocations: none to decide, none to know whether a TLS connection may speak for its host, at
+//! most two over a real socket.
 
 #![allow(clippy::unwrap_used)]
 
@@ -18,6 +19,7 @@ use verge::listen::{Bound, OnThisThread, Server};
 use verge::origin::{Fetch, Origin};
 use verge::pipeline::{Decision, Edge, RequestLength, RequestView, decide};
 use verge::target::Target;
+use verge::tls;
 
 /// Counts the allocations of every thread: its own, and those of the threads that are not the tests'.
 struct Counting;
@@ -134,10 +136,11 @@ fn read_past(stream: &mut TcpStream, end: &[u8]) {
 /// What `vary` lines the stored response has: the plain case, and the one that looks twice.
 const CASES: [&str; 2] = ["", "Vary: Accept-Encoding\r\n"];
 
-/// Both parts in one test: the counters are the process's.
+/// All parts in one test: the counters are the process's.
 #[test]
 fn hits_cost_next_to_nothing() {
     IS_OURS.set(true);
+    speaks_without();
     for vary in CASES {
         let (server, mut client, length) = warm(vary);
         decides_without(&server.edge);
@@ -153,6 +156,34 @@ fn hits_cost_next_to_nothing() {
         println!("{each:.3} allocations a hit over a socket, {vary:?}");
         assert!(each <= 2.0, "{each} allocations a hit, {vary:?}");
     }
+}
+
+/// Whether a connection may speak for hosts, with something said of each kind of name.
+fn speaks_without() {
+    let settings = tls::Settings {
+        self_signed_names: vec!["*.example.test".to_owned(), "192.0.2.1".to_owned()],
+        hosts: ["www.example.test", "*.example.test", "*"]
+            .map(|host| (host.to_owned(), None))
+            .to_vec(),
+        ..tls::Settings::default()
+    };
+    let clock = Arc::new(ManualClock::new(
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+    ));
+    let listeners = vec![tls::ClientCertificates::NotAsked];
+    let terminator = tls::Terminator::new(settings, listeners, clock).unwrap();
+    let voice = terminator.choose(0, Some("www.example.test")).voice;
+    let before = OF_THIS_THREAD.get();
+    for host in [
+        "www.example.test",
+        "api.example.test",
+        "a.b.c.test",
+        "192.0.2.1",
+        "[2001:db8::1]",
+    ] {
+        assert!(voice.may_speak_for(host));
+    }
+    assert_eq!(OF_THIS_THREAD.get(), before);
 }
 
 fn hit(client: &mut TcpStream, length: usize) {

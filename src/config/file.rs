@@ -50,7 +50,7 @@ pub struct Tls {
     pub ticket_keys: Vec<Spanned<String>>,
     pub reload: Option<Spanned<String>>,
     pub handshake_timeout: Option<Spanned<String>>,
-    pub max_handshakes: Option<usize>,
+    pub max_handshakes: Option<Spanned<usize>>,
 }
 
 /// One of `[tls] certificates`

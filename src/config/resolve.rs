@@ -72,7 +72,7 @@ fn in_our_words(message: String) -> String {
         };
     }
     let message = message.replace("missing field", "missing key");
-    match message.strip_suffix("usize") {
+    match message.strip_suffix("usize").or_else(|| message.strip_suffix("u32")) {
         Some(rest) => format!("{rest}a whole number, 0 or more"),
         None => message,
     }

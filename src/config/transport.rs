@@ -48,7 +48,9 @@ fn speaks(resolver: &mut Resolver<'_>, listen: &file::Listen) -> Speaks {
         }
         (true, _) => Speaks::Tls(proof.unwrap_or(ClientCertificates::NotAsked)),
         (false, h2c) => {
-            if let Some(asked) = &listen.client_certificates {
+            if let Some(asked) = &listen.client_certificates
+                && proof.is_some_and(|proof| proof != ClientCertificates::NotAsked)
+            {
                 let what = "client certificates need TLS; write tls = true beside them";
                 resolver.wrong(Some(asked.span().start), what.to_owned());
             }
@@ -116,8 +118,19 @@ pub(super) fn settings(resolver: &mut Resolver<'_>, file: &File) -> Settings {
         ticket_keys: tls.ticket_keys.iter().map(|path| path.get_ref().into()).collect(),
         reload,
         handshake_timeout: resolver.duration(tls.handshake_timeout.as_ref(), default.handshake_timeout),
-        max_handshakes: tls.max_handshakes.unwrap_or(default.max_handshakes),
+        max_handshakes: max_handshakes(resolver, tls.max_handshakes.as_ref(), default.max_handshakes),
         hosts: hosts(resolver, file),
+    }
+}
+
+fn max_handshakes(resolver: &mut Resolver<'_>, value: Option<&Spanned<usize>>, default: usize) -> usize {
+    match value.map(|value| (*value.get_ref(), value.span().start)) {
+        Some((0, at)) => {
+            let what = "with 0 handshakes nobody could connect; write 1 or more";
+            resolver.wrong(Some(at), what.to_owned());
+            default
+        }
+        value => value.map_or(default, |(handshakes, _)| handshakes),
     }
 }
 

@@ -189,3 +189,39 @@ impl fmt::Debug for Certificates {
         f.debug_struct("Certificates").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_clients_can_ask_for() {
+        for (text, name) in [
+            ("WWW.Example.com.", Some("www.example.com")),
+            ("*.Example.com", Some("*.example.com")),
+            ("_dmarc.example.com", Some("_dmarc.example.com")),
+            ("192.0.2.1", Some("192.0.2.1")),
+            ("[2001:DB8::1]", Some("2001:db8::1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("[192.0.2.1]", None),
+            ("192.0.2.256", None),
+            ("w*.example.com", None),
+            ("*.*.example.com", None),
+            ("*", None),
+            ("*.", None),
+            ("", None),
+            (".", None),
+            ("a..b", None),
+            ("é.example.com", None),
+        ] {
+            assert_eq!(
+                Name::parse(text).map(|name| name.to_string()).as_deref(),
+                name,
+                "{text}"
+            );
+        }
+        assert_eq!(Name::ip(&[192, 0, 2, 1]), Name::parse("192.0.2.1"));
+        assert_eq!(Name::ip(&[0; 16]), Name::parse("::"));
+        assert_eq!(Name::ip(&[0; 8]), None);
+    }
+}
