@@ -69,6 +69,8 @@ pub fn request(method: Method, target: &str) -> FetchRequest {
         host: "example.com".to_owned(),
         fields: HeaderMap::new(),
         upgrade: None,
+        interims: None,
+        trailers: false,
     }
 }
 

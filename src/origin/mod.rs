@@ -2,14 +2,19 @@
 
 mod connect;
 mod dns;
+mod exchange;
 mod h1;
+mod h2;
+mod interims;
 mod patience;
+mod place;
 mod pool;
 mod request;
 mod settings;
 mod upgrade;
 mod upload;
 
+pub use interims::Interims;
 pub use pool::Origin;
 pub use settings::{OriginConfig, Protocol, ServerUrl};
 
@@ -25,7 +30,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What is asked of an origin: already rewritten for it, hop-by-hop fields gone (but for an upgrade's, which the client of the origin adds).
+/// What is asked of an origin: already rewritten for it, hop-by-hop fields gone (but for those that the client of the origin adds).
 #[derive(Clone, Debug)]
 pub struct FetchRequest {
     /// The method.
@@ -38,6 +43,10 @@ pub struct FetchRequest {
     pub fields: HeaderMap,
     /// The protocol to upgrade to, if the client asked and the route allows it.
     pub upgrade: Option<String>,
+    /// Where interim responses go, but for `100` and `101`, without hop-by-hop fields (RFC 9110 section 15.2). `None`: they are dropped.
+    pub interims: Option<Arc<Interims>>,
+    /// Whether the one who asks takes trailer fields, so that the origin is told (`TE: trailers`, RFC 9110 section 6.5.1).
+    pub trailers: bool,
 }
 
 /// A message body being read, by polling, in pieces of any size above zero.

@@ -80,6 +80,8 @@ pub(super) fn as_it_is(request: &OwnedRequest) -> FetchRequest {
         host: request.host.to_string(),
         fields,
         upgrade: upgrade(request),
+        interims: None,
+        trailers: false,
     }
 }
 
