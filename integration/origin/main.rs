@@ -3,6 +3,7 @@
 
 mod bodies;
 mod connections;
+mod h2;
 mod messages;
 mod scripts;
 mod tls;

@@ -1,10 +1,11 @@
 //! Messages: what comes of a response, whatever its framing.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 
 use crate::scripts::*;
 use http::{Method, StatusCode};
-use verge::origin::{Fetch, FetchError};
+use verge::origin::{Fetch, FetchError, Interims};
 
 #[tokio::test]
 async fn a_connection_is_used_again() {
@@ -177,6 +178,37 @@ async fn interim_responses_are_passed_over() {
     assert_eq!(get(&origin).await.unwrap().1, "ok");
     assert_eq!(get(&origin).await.unwrap_err(), FetchError::Protocol);
     server.join().unwrap();
+}
+
+#[tokio::test]
+async fn interim_responses_are_passed_on_and_trailers_asked_for() {
+    let (address, server) = serve(|listener| {
+        let mut stream = accept(&listener);
+        let head = rx(&mut stream);
+        tx(
+            &mut stream,
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n",
+        );
+        tx(
+            &mut stream,
+            "HTTP/1.1 103 Early Hints\r\nConnection: x-hop\r\nX-Hop: 1\r\nLink: </a>\r\n\r\n",
+        );
+        tx(&mut stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        head
+    });
+    let interims = Arc::new(Interims::default());
+    let mut asked = request(Method::GET, "/");
+    asked.interims = Some(interims.clone());
+    asked.trailers = true;
+    let mut fetched = origin(address).fetch(asked, None).await.unwrap();
+    assert_eq!(read(&mut *fetched.body).await.unwrap(), "ok");
+    assert_eq!(interims.pop().unwrap().0, StatusCode::PROCESSING);
+    let (status, fields) = interims.pop().unwrap();
+    assert_eq!((status, fields.len()), (StatusCode::EARLY_HINTS, 1));
+    assert_eq!(fields["link"], "</a>");
+    assert!(interims.is_empty());
+    let head = server.join().unwrap();
+    assert!(head.ends_with("\r\nConnection: TE\r\nTE: trailers\r\n\r\n"), "{head}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use verge::origin::{Fetch, FetchError, ServerUrl};
 
 /// A certificate for `name` from an authority of its own, whose certificate is the second.
-fn certificate(name: &str) -> (rustls::ServerConfig, String) {
+pub fn certificate(name: &str) -> (rustls::ServerConfig, String) {
     let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let key = rcgen::KeyPair::generate().unwrap();

@@ -26,4 +26,5 @@ pub use body::{BodyDecoder, BodyFault, BodyPiece};
 pub use head::{MAX_FIELDS, Version};
 pub use judge::expectation;
 pub use request::{Framing, HeadStorage, MAX_HEAD, Refusal, RequestHead, find_head_end, parse_request};
-pub use response::{ResponseFault, ResponseFraming, ResponseHead, parse_response};
+pub use response::{ResponseFault, ResponseFraming, ResponseHead, content_length, parse_response};
+pub use trailers::usable_trailers;

@@ -176,7 +176,7 @@ fn frame(status: StatusCode, version: Version, fields: &mut HeaderMap) -> Result
 }
 
 /// RFC 9110 8.6: repetitions of one number are that number, and are made one here; anything else is a fault.
-fn content_length(fields: &mut HeaderMap) -> Result<Option<u64>, ResponseFault> {
+pub fn content_length(fields: &mut HeaderMap) -> Result<Option<u64>, ResponseFault> {
     let mut length = None;
     let mut elements = 0;
     for value in fields.get_all(CONTENT_LENGTH) {

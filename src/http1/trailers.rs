@@ -13,11 +13,15 @@ pub(super) fn read_trailers(section: &Bytes) -> Option<Option<HeaderMap>> {
         Ok(httparse::Status::Complete((len, fields))) if len == section.len() => fields,
         _ => return None,
     };
-    let mut map = head::field_map(section, fields.iter())?;
+    Some(usable_trailers(head::field_map(section, fields.iter())?))
+}
+
+/// The trailer fields that may be used, if there are any, whichever version of HTTP they came in.
+pub fn usable_trailers(mut fields: HeaderMap) -> Option<HeaderMap> {
     for name in FORBIDDEN_TRAILERS {
-        map.remove(*name);
+        fields.remove(*name);
     }
-    Some((!map.is_empty()).then_some(map))
+    (!fields.is_empty()).then_some(fields)
 }
 
 /// RFC 9110 6.5.1: fields for framing, routing, request modification, authentication, control of the response or the form of its content

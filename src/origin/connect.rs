@@ -1,7 +1,6 @@
 //! Connections to the servers of an origin, over Pingora's connector and its pool.
 
 use std::cell::Cell;
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -10,17 +9,18 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pingora_core::connectors::{ConnectorOptions, TransportConnector};
-use pingora_core::protocols::Stream;
 use pingora_core::protocols::l4::socket::SocketAddr as PeerAddress;
+use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::tls;
 use pingora_core::upstreams::peer::{Peer, PeerOptions};
-use pingora_core::{Error, ErrorType};
 use rustls::RootCertStore;
 use tokio::time::Instant;
 
 use super::dns::{Addresses, Host, Resolver};
+use super::h2::{Seat, Sessions};
+use super::place::{Place, kind_of};
 use super::settings::split_port;
-use super::{FetchError, OriginConfig, ServerUrl};
+use super::{FetchError, OriginConfig, Protocol, ServerUrl};
 
 /// The servers of one origin, with their idle connections.
 ///
@@ -33,6 +33,8 @@ pub(super) struct Servers {
     address_turn: AtomicUsize,
     resolver: Arc<Resolver>,
     connector: TransportConnector,
+    protocol: Protocol,
+    sessions: Arc<Sessions>,
     options: Arc<PeerOptions>,
     sni: Option<Arc<str>>,
     keys: RandomState,
@@ -60,6 +62,8 @@ impl Servers {
             address_turn: AtomicUsize::new(0),
             resolver: Arc::new(Resolver::new(config.connect_timeout)),
             connector: TransportConnector::new(Some(connector_options(config)?)),
+            protocol: config.protocol,
+            sessions: Sessions::new(config),
             options: Arc::new(peer_options(config)),
             sni: [&config.sni, &config.host]
                 .into_iter()
@@ -84,43 +88,73 @@ impl Servers {
         (server + 1) % self.servers.len()
     }
 
-    /// A connection to `server` for a request to `host`, an idle one if there is one that is alive.
-    pub(super) async fn connection(self: &Arc<Self>, server: usize, host: &str) -> Result<Lease, FetchError> {
+    /// A way to `server` for a request to `host`, over a connection that is there if one can be used; with `anew` over one
+    /// that was not there before.
+    pub(super) async fn line(self: &Arc<Self>, server: usize, host: &str, anew: bool) -> Result<Line, FetchError> {
         let server = self.servers.get(server).ok_or(FetchError::Dns)?;
-        if let Some(addresses) = server.host.fresh() {
+        let mut start = None;
+        if let (false, Some(addresses)) = (anew, server.host.fresh()) {
             let at = self.first(&addresses);
-            let peer = self.peer(server, addresses[at], host);
-            if let Some(stream) = self.connector.reused_stream(&peer).await {
-                return Ok(self.lease(stream, &peer));
+            if let Some(line) = self.kept(&self.peer(server, addresses[at], host)).await {
+                return Ok(line);
             }
+            start = Some(at);
         }
         // Boxed, because the future of a handshake is large and seldom needed.
-        Box::pin(self.open(server, host)).await
+        Box::pin(self.open(server, host, start, anew)).await
     }
 
-    /// A new connection to `server` for a request to `host`.
-    pub(super) async fn new_connection(self: &Arc<Self>, server: usize, host: &str) -> Result<Lease, FetchError> {
-        let server = self.servers.get(server).ok_or(FetchError::Dns)?;
-        Box::pin(self.open(server, host)).await
+    async fn kept(self: &Arc<Self>, peer: &Place) -> Option<Line> {
+        match self.protocol {
+            Protocol::Http1 => {
+                let stream = self.connector.reused_stream(peer).await?;
+                Some(Line::Own(self.lease(stream, peer)))
+            }
+            Protocol::Http2 => self.sessions.kept(peer.key).map(|seat| Line::shared(seat, peer)),
+        }
     }
 
-    /// Tries one address after the other, for as long as one connection may take.
-    async fn open(self: &Arc<Self>, server: &Server, host: &str) -> Result<Lease, FetchError> {
+    /// Tries one address after the other, beginning where no kept connection was found, for as long as one connection may take.
+    async fn open(
+        self: &Arc<Self>,
+        server: &Server,
+        host: &str,
+        start: Option<usize>,
+        anew: bool,
+    ) -> Result<Line, FetchError> {
         let addresses = server.host.resolve(&self.resolver).await?;
         let deadline = Instant::now() + self.connect_timeout;
-        let first = self.first(&addresses);
+        let first = start.unwrap_or_else(|| self.first(&addresses));
         let mut outcome = Err(FetchError::ConnectionRefused);
         for at in 0..addresses.len() {
             let peer = self.peer(server, addresses[(first + at) % addresses.len()], host);
-            outcome = match self.connector.new_stream(&peer).await {
-                Ok(stream) => Ok(self.lease(stream, &peer)),
-                Err(error) => Err(kind_of(&error)),
+            outcome = match self.protocol {
+                Protocol::Http1 => self.dial(&peer).await.map(|s| Line::Own(self.lease(s, &peer))),
+                Protocol::Http2 => {
+                    let seat = self.sessions.seat(peer.key, anew, || self.dial_h2(&peer)).await;
+                    seat.map(|seat| Line::shared(seat, &peer))
+                }
             };
             if outcome.is_ok() || Instant::now() >= deadline {
                 break;
             }
         }
         outcome
+    }
+
+    async fn dial(&self, peer: &Place) -> Result<Stream, FetchError> {
+        let opened = self.connector.new_stream(peer).await;
+        opened.map_err(|error| kind_of(&error))
+    }
+
+    async fn dial_h2(&self, peer: &Place) -> Result<Stream, FetchError> {
+        let stream = self.dial(peer).await?;
+        // RFC 9113 section 3.2: over TLS, HTTP/2 is spoken only where ALPN agreed on it. A server that knows ALPN and not h2
+        // ends the handshake itself (RFC 7301 section 3.2); one that does not know ALPN is told apart here, to the same end.
+        if peer.tls() && stream.selected_alpn_proto() != Some(ALPN::H2) {
+            return Err(FetchError::Tls);
+        }
+        Ok(stream)
     }
 
     /// Which address to begin with: those of the first one's family take turns.
@@ -157,6 +191,26 @@ impl Servers {
             key: peer.key,
             servers: Arc::clone(self),
         }
+    }
+}
+
+/// A way to an origin's server.
+pub(super) enum Line {
+    /// A connection to oneself, for HTTP/1.1.
+    Own(Lease),
+    /// A stream's room on a connection, for HTTP/2.
+    Shared {
+        /// The room.
+        seat: Seat,
+        /// Whether the connection is TLS.
+        tls: bool,
+    },
+}
+
+impl Line {
+    fn shared(seat: Seat, peer: &Place) -> Line {
+        let tls = peer.tls();
+        Line::Shared { seat, tls }
     }
 }
 
@@ -199,6 +253,10 @@ fn peer_options(config: &OriginConfig) -> PeerOptions {
     // Applies to the TCP connection and to the TLS handshake, each.
     options.connection_timeout = Some(config.connect_timeout);
     options.idle_timeout = Some(config.idle_timeout);
+    options.alpn = match config.protocol {
+        Protocol::Http1 => ALPN::H1,
+        Protocol::Http2 => ALPN::H2,
+    };
     options.verify_cert = config.verify;
     options.verify_hostname = config.verify;
     options
@@ -252,65 +310,6 @@ fn this_thread() -> u64 {
     ID.with(Cell::get)
 }
 
-/// What went wrong while connecting, as RFC 9209 section 2.3 tells it apart.
-fn kind_of(error: &Error) -> FetchError {
-    match error.etype() {
-        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => FetchError::ConnectionTimeout,
-        ErrorType::InvalidCert => FetchError::TlsCertificate,
-        // Pingora keeps only the text of what rustls said; `rustls::Error::InvalidCertificate` begins so. A test holds it.
-        ErrorType::TLSHandshakeFailure if error.to_string().contains("invalid peer certificate") => {
-            FetchError::TlsCertificate
-        }
-        ErrorType::TLSHandshakeFailure => FetchError::Tls,
-        _ => FetchError::ConnectionRefused,
-    }
-}
-
-/// One address of one server, as Pingora wants it described.
-#[derive(Clone)]
-struct Place {
-    address: PeerAddress,
-    /// Present for TLS.
-    sni: Option<Arc<str>>,
-    /// A keyed hash of all that a connection must have in common with this one to be used for it.
-    key: u64,
-    options: Arc<PeerOptions>,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.address)
-    }
-}
-
-impl Peer for Place {
-    fn address(&self) -> &PeerAddress {
-        &self.address
-    }
-
-    fn tls(&self) -> bool {
-        self.sni.is_some()
-    }
-
-    fn sni(&self) -> &str {
-        self.sni.as_deref().unwrap_or_default()
-    }
-
-    fn reuse_hash(&self) -> u64 {
-        self.key
-    }
-
-    fn get_peer_options(&self) -> Option<&PeerOptions> {
-        Some(&self.options)
-    }
-
-    /// The key holds the address already; asking the system for it would cost a call on every reuse.
-    #[cfg(unix)]
-    fn matches_fd<V: std::os::fd::AsRawFd>(&self, _: V) -> bool {
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,6 +325,33 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(server_name(authority).as_deref(), name, "{authority}");
+        }
+    }
+
+    /// Both are asked, and each again over the connection that it has.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn addresses_take_turns_and_keep_their_connections() {
+        let first = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        let second = std::net::TcpListener::bind(("127.0.0.2", port)).unwrap();
+        let mut servers = Servers::new(&OriginConfig {
+            servers: vec![ServerUrl::parse(&format!("http://127.0.0.1:{port}")).unwrap()],
+            ..OriginConfig::default()
+        })
+        .unwrap();
+        servers.servers[0].host = Host::at(&["127.0.0.1", "127.0.0.2"]);
+        let servers = Arc::new(servers);
+        for _ in 0..4 {
+            let Line::Own(lease) = servers.line(0, "a", false).await.unwrap() else {
+                panic!("HTTP/1.1 shares nothing");
+            };
+            lease.give_back();
+        }
+        for listener in [first, second] {
+            listener.set_nonblocking(true).unwrap();
+            assert!(listener.accept().is_ok());
+            assert!(listener.accept().is_err());
         }
     }
 

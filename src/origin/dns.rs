@@ -133,6 +133,16 @@ impl Host {
         })
     }
 
+    /// A host at these addresses, for good.
+    #[cfg(test)]
+    pub(super) fn at(addresses: &[&str]) -> Arc<Host> {
+        let host = Host::new("test");
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        let until = None;
+        host.known.lock().answer = Some(Answer { addresses, until });
+        host
+    }
+
     /// Its name.
     pub(super) fn name(&self) -> &str {
         &self.name

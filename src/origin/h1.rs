@@ -8,54 +8,33 @@
 //!     └──────────── the request goes out all the while ────────────┘
 //! ```
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::UPGRADE;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use memchr::memchr;
 use tokio::io::AsyncReadExt;
 
 use super::connect::Lease;
+use super::exchange::{Again, Failure, MAX_HEAD, SMALL, Terms};
 use super::patience::Patience;
-use super::pool::Limits;
 use super::request::Framing;
 use super::upgrade::Upgraded;
 use super::upload::{Upload, Waits};
-use super::{FetchError, FetchRequest, Fetched, ReadBody, RequestBody};
+use super::{FetchError, Fetched, ReadBody, RequestBody};
 use crate::http1::{BodyDecoder, BodyFault, BodyPiece, ResponseFraming, ResponseHead, parse_response};
 use crate::policy::hop::strip_hop_by_hop;
 
-const MAX_HEAD: usize = 64 * 1024;
-const MAX_INTERIM: u8 = 8;
 /// Room for a head and a small body with it.
 const FIRST_READ: usize = 8 * 1024;
 /// Room for one read of a large body.
 const READ: usize = 64 * 1024;
 /// Room that is still worth a read.
 const LEAST_READ: usize = 4 * 1024;
-/// A piece of this size or less is copied rather than let hold the buffer that it was read into.
-const SMALL: usize = 4 * 1024;
-
-/// What the exchange keeps of the request and the configuration.
-#[derive(Clone, Copy)]
-pub(super) struct Terms {
-    is_head: bool,
-    may_upgrade: bool,
-    limits: Limits,
-}
-
-impl Terms {
-    pub(super) fn of(request: &FetchRequest, limits: Limits) -> Self {
-        Terms {
-            is_head: request.method == Method::HEAD,
-            may_upgrade: request.upgrade.is_some(),
-            limits,
-        }
-    }
-}
-
 /// A request and its response, on one connection.
 pub(super) struct Exchange<'a> {
     lease: Option<Lease>,
@@ -66,7 +45,6 @@ pub(super) struct Exchange<'a> {
     /// The size of the block that `inbox` reads into.
     block: usize,
     heard: bool,
-    interim: u8,
     body: Body,
 }
 
@@ -95,18 +73,24 @@ impl<'a> Exchange<'a> {
             terms,
             block: 0,
             heard: false,
-            interim: 0,
             body: Body::of(ResponseFraming::UntilClose, false),
         }
     }
 
-    /// Whether a byte has come from the origin.
-    pub(super) fn heard(&self) -> bool {
-        self.heard
+    /// Sends the request and waits for the final head; `asked` are the protocols that an upgrade may be to.
+    pub(super) async fn run(mut self, asked: Option<&str>) -> Result<Fetched<'a>, Failure<'a>> {
+        match poll_fn(|cx| self.poll_head(cx)).await {
+            Ok(head) => self.into_fetched(head, asked).map_err(Failure::of),
+            Err(error @ FetchError::ConnectionTerminated) if !self.heard => {
+                let again = Again::Unheard;
+                Err(Failure { error, again })
+            }
+            Err(error) => Err(Failure::of(error)),
+        }
     }
 
     /// The head of the final response.
-    pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, FetchError>> {
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, FetchError>> {
         loop {
             let (waits, sent) = self.send(cx)?;
             match self.poll_fill(cx) {
@@ -146,20 +130,14 @@ impl<'a> Exchange<'a> {
                     let agreed = self.terms.may_upgrade && self.upload.is_sent();
                     return agreed.then_some(Some(head)).ok_or(FetchError::Protocol);
                 }
-                // RFC 9110 section 15.2: any number may come before the final response; a bound on it is ours.
-                status if status.is_informational() => {
-                    self.interim += 1;
-                    if self.interim > MAX_INTERIM {
-                        return Err(FetchError::Protocol);
-                    }
-                }
+                status if status.is_informational() => self.terms.pass_on(status, head.fields)?,
                 _ => return Ok(Some(head)),
             }
         }
     }
 
     /// The response as the caller sees it; its body is read from what is left of the exchange.
-    pub(super) fn into_fetched(mut self, head: ResponseHead, upgrade: Option<&str>) -> Result<Fetched<'a>, FetchError> {
+    fn into_fetched(mut self, head: ResponseHead, upgrade: Option<&str>) -> Result<Fetched<'a>, FetchError> {
         let ResponseHead {
             status,
             mut fields,
@@ -300,15 +278,10 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Ready when the origin has kept us waiting for too long. While it waits for the client, it does not.
-    fn poll_exhausted(&mut self, cx: &mut Context<'_>, waits: Waits, silence: std::time::Duration) -> Poll<FetchError> {
-        let (limit, error) = match waits {
-            Waits::Client => return Poll::Pending,
-            Waits::Origin => (self.terms.limits.write, FetchError::WriteTimeout),
-            Waits::Nothing => (silence, FetchError::ReadTimeout),
-        };
-        ready!(self.patience.poll_exhausted(cx, limit));
-        Poll::Ready(error)
+    /// Ready when the origin has kept us waiting for too long.
+    fn poll_exhausted(&mut self, cx: &mut Context<'_>, waits: Waits, silence: Duration) -> Poll<FetchError> {
+        let write = self.terms.limits.write;
+        self.patience.poll_error(cx, waits, (write, silence))
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, FetchError>> {

@@ -2,9 +2,12 @@
 
 mod connect;
 mod dns;
+mod exchange;
 mod h1;
+mod h2;
 mod interims;
 mod patience;
+mod place;
 mod pool;
 mod request;
 mod settings;
@@ -27,7 +30,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What is asked of an origin: already rewritten for it, hop-by-hop fields gone (but for an upgrade's, which the client of the origin adds).
+/// What is asked of an origin: already rewritten for it, hop-by-hop fields gone (but for those that the client of the origin adds).
 #[derive(Clone, Debug)]
 pub struct FetchRequest {
     /// The method.

@@ -1,28 +1,18 @@
 //! An origin: who is asked, and who is asked next.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::connect::{Lease, Servers};
-use super::h1::{Exchange, Terms};
+use super::connect::{Line, Servers};
+use super::exchange::{Again, BodyOf, Failure, Limits, Terms};
 use super::request::{Framing, head, is_idempotent};
-use super::{BoxFuture, Fetch, FetchError, FetchRequest, Fetched, OriginConfig, RequestBody};
+use super::{BoxFuture, Fetch, FetchError, FetchRequest, Fetched, OriginConfig, RequestBody, h1, h2};
 
-/// A named pool of servers that requests are sent to over HTTP/1.1.
+/// A named pool of servers that requests are sent to.
 pub struct Origin {
     name: String,
     host: Option<String>,
     limits: Limits,
     servers: Arc<Servers>,
-}
-
-/// The longest waits of an exchange.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) first_byte: Duration,
-    pub(super) between_bytes: Duration,
-    pub(super) write: Duration,
 }
 
 impl Origin {
@@ -47,66 +37,60 @@ impl Origin {
         &self.name
     }
 
-    async fn attempt<'a>(
-        self: Arc<Self>,
-        request: FetchRequest,
-        body: Option<&'a mut (dyn RequestBody + 'a)>,
-    ) -> Result<Fetched<'a>, FetchError> {
+    async fn attempt<'a>(self: Arc<Self>, request: FetchRequest, body: BodyOf<'a>) -> Result<Fetched<'a>, FetchError> {
         let first = self.servers.take_turn();
         let next = self.servers.after(first);
-        let lease = match self.servers.connection(first, &request.host).await {
-            Ok(lease) => lease,
+        let line = match self.servers.line(first, &request.host, false).await {
+            Ok(line) => line,
             // Nothing was sent, so whatever the method, another server may be asked in its place.
             Err(_) if next != first => {
-                let lease = self.servers.connection(next, &request.host).await?;
-                return self.exchange(lease, &request, body).await.map_err(|f| f.0);
+                let line = self.servers.line(next, &request.host, false).await?;
+                return self.exchange(line, &request, body).await.map_err(|f| f.error);
             }
             Err(error) => return Err(error),
         };
         let repeatable = body.is_none() && is_idempotent(&request.method);
-        match self.exchange(lease, &request, body).await {
+        let Failure { error, again } = match self.exchange(line, &request, body).await {
+            Ok(fetched) => return Ok(fetched),
+            Err(failure) => failure,
+        };
+        let body = match again {
+            Again::Untouched(body) => body,
             // RFC 9110 section 9.2.2: a request may be repeated if that does no more than sending it once. A connection
             // that ended in silence may have been closed while idle; so the second time it is a new one.
-            Err(Failure(FetchError::ConnectionTerminated, Heard::Nothing)) if repeatable => {
-                let lease = self.servers.new_connection(next, &request.host).await?;
-                self.exchange(lease, &request, None).await.map_err(|f| f.0)
-            }
-            outcome => outcome.map_err(|f| f.0),
-        }
+            Again::Unheard if repeatable => None,
+            _ => return Err(error),
+        };
+        let line = self.servers.line(next, &request.host, true).await?;
+        self.exchange(line, &request, body).await.map_err(|f| f.error)
     }
 
-    /// Sends the request over `lease` and waits for the final head.
+    /// Sends the request over `line` and waits for the final head.
     async fn exchange<'a>(
         &self,
-        lease: Lease,
+        line: Line,
         request: &FetchRequest,
-        body: Option<&'a mut (dyn RequestBody + 'a)>,
-    ) -> Result<Fetched<'a>, Failure> {
+        body: BodyOf<'a>,
+    ) -> Result<Fetched<'a>, Failure<'a>> {
         let framing = match body.as_ref().map(|body| body.content_length()) {
             None => Framing::None,
             Some(Some(length)) => Framing::Length(length),
             Some(None) => Framing::Chunked,
         };
         let host = self.host.as_deref().unwrap_or(&request.host);
-        let head = head(request, host, framing).map_err(|error| Failure(error, Heard::Something))?;
         let terms = Terms::of(request, self.limits);
-        let mut exchange = Exchange::new(lease, terms, head, framing, body);
-        match poll_fn(|cx| exchange.poll_head(cx)).await {
-            Ok(head) => exchange
-                .into_fetched(head, request.upgrade.as_deref())
-                .map_err(|error| Failure(error, Heard::Something)),
-            Err(error) if exchange.heard() => Err(Failure(error, Heard::Something)),
-            Err(error) => Err(Failure(error, Heard::Nothing)),
+        match line {
+            Line::Own(lease) => {
+                let head = head(request, host, framing).map_err(Failure::of)?;
+                let exchange = h1::Exchange::new(lease, terms, head, framing, body);
+                exchange.run(request.upgrade.as_deref()).await
+            }
+            Line::Shared { seat, tls } => {
+                let head = h2::head(request, tls, host, framing).map_err(Failure::of)?;
+                h2::Exchange::run(seat, terms, head, body).await
+            }
         }
     }
-}
-
-struct Failure(FetchError, Heard);
-
-/// Whether a byte of a response had arrived.
-enum Heard {
-    Nothing,
-    Something,
 }
 
 impl Fetch for Origin {

@@ -1,6 +1,6 @@
 //! Writing a request head, anew from what was understood.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method};
 
 use super::{FetchError, FetchRequest};
@@ -18,16 +18,7 @@ pub(super) enum Framing {
 
 /// The bytes of the head. An error means that the request must not be sent.
 pub(super) fn head(request: &FetchRequest, host: &str, framing: Framing) -> Result<Vec<u8>, FetchError> {
-    let upgrade = request.upgrade.as_deref();
-    // RFC 9112 section 11.1: no space or control character may reach a line that was not split there. The parser in
-    // front has seen to it; a second look costs little, and a request of somebody else's making would cost much.
-    if !is_visible(&request.target) || !is_visible(host) || !upgrade.is_none_or(is_text) {
-        return Err(FetchError::RequestBody);
-    }
-    // RFC 9110 section 9.3.6: a tunnel, which a cache in front of an origin does not make.
-    if request.method == Method::CONNECT {
-        return Err(FetchError::RequestBody);
-    }
+    check(request, host)?;
     let mut out = Vec::with_capacity(size_of(request, host));
     push(&mut out, &[request.method.as_str(), " ", &request.target]);
     push(&mut out, &[" HTTP/1.1\r\nHost: ", host, "\r\n"]);
@@ -43,13 +34,37 @@ pub(super) fn head(request: &FetchRequest, host: &str, framing: Framing) -> Resu
         }
         Framing::None => {}
     }
-    // RFC 9110 section 7.8: `Upgrade` goes with its connection option.
-    if let Some(protocol) = upgrade {
-        push(&mut out, &["Connection: Upgrade\r\nUpgrade: "]);
-        push(&mut out, &[protocol, "\r\n"]);
-    }
+    push_options(&mut out, request.upgrade.as_deref(), request.trailers);
     push(&mut out, &["\r\n"]);
     Ok(out)
+}
+
+/// What may be sent to an origin at all.
+pub(super) fn check(request: &FetchRequest, host: &str) -> Result<(), FetchError> {
+    // RFC 9112 section 11.1: no space or control character may reach a line that was not split there. The parser in
+    // front has seen to it; a second look costs little, and a request of somebody else's making would cost much.
+    let whole = is_visible(&request.target) && is_visible(host) && request.upgrade.as_deref().is_none_or(is_text);
+    // RFC 9110 section 9.3.6: a tunnel, which a cache in front of an origin does not make.
+    if !whole || request.method == Method::CONNECT {
+        return Err(FetchError::RequestBody);
+    }
+    Ok(())
+}
+
+/// `Upgrade` and `TE` go with their connection options (RFC 9110 sections 7.8 and 10.1.4).
+fn push_options(out: &mut Vec<u8>, upgrade: Option<&str>, trailers: bool) {
+    match (upgrade, trailers) {
+        (Some(_), true) => push(out, &["Connection: Upgrade, TE\r\n"]),
+        (Some(_), false) => push(out, &["Connection: Upgrade\r\n"]),
+        (None, true) => push(out, &["Connection: TE\r\n"]),
+        (None, false) => {}
+    }
+    if let Some(protocol) = upgrade {
+        push(out, &["Upgrade: ", protocol, "\r\n"]);
+    }
+    if trailers {
+        push(out, &["TE: trailers\r\n"]);
+    }
 }
 
 /// Whether sending the request twice does no more than sending it once (RFC 9110 section 9.2.2).
@@ -60,7 +75,8 @@ pub(super) fn is_idempotent(method: &Method) -> bool {
     )
 }
 
-fn anticipates_content(method: &Method) -> bool {
+/// Whether a request of this method without content must say so (RFC 9110 section 8.6).
+pub(super) fn anticipates_content(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
@@ -84,7 +100,7 @@ fn push_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
 
 /// Fields that are written from what is known here, never copied.
 fn is_ours(name: &HeaderName) -> bool {
-    *name == HOST || *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING || *name == CONNECTION || *name == UPGRADE
+    [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE, TE].contains(name)
 }
 
 fn size_of(request: &FetchRequest, host: &str) -> usize {
@@ -143,11 +159,26 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_has_its_connection_option() {
-        let mut request = request(Method::GET);
-        request.upgrade = Some("websocket".to_owned());
-        let head = text(&request, Framing::None);
-        assert!(head.ends_with("Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
+    fn an_upgrade_and_trailers_have_their_connection_options() {
+        for (upgrade, trailers, end) in [
+            (
+                Some("websocket"),
+                false,
+                "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+            ),
+            (None, true, "Connection: TE\r\nTE: trailers\r\n\r\n"),
+            (
+                Some("h"),
+                true,
+                "Connection: Upgrade, TE\r\nUpgrade: h\r\nTE: trailers\r\n\r\n",
+            ),
+        ] {
+            let mut request = request(Method::GET);
+            request.upgrade = upgrade.map(str::to_owned);
+            request.trailers = trailers;
+            let head = text(&request, Framing::None);
+            assert!(head.ends_with(end), "{head}");
+        }
     }
 
     #[test]

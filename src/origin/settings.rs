@@ -22,7 +22,7 @@ pub struct OriginConfig {
     pub ca_file: Option<PathBuf>,
     /// Whether the server's certificate is checked.
     pub verify: bool,
-    /// The longest wait for each of: the name, the TCP connection, the TLS handshake.
+    /// The longest wait for each of: the name, the TCP connection, the TLS handshake, the server's HTTP/2 SETTINGS.
     pub connect_timeout: Duration,
     /// The longest wait from the last byte of the request to the end of the response's head.
     pub first_byte_timeout: Duration,
@@ -32,7 +32,7 @@ pub struct OriginConfig {
     pub write_timeout: Duration,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
-    /// How many unused connections are kept, in all.
+    /// How many unused connections are kept, in all. Over HTTP/2 it is seen to when another one is opened.
     pub max_idle: usize,
 }
 

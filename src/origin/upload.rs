@@ -36,18 +36,31 @@ pub(super) struct Upload<'a> {
 }
 
 /// The part of the body that is still with the client.
-struct Source<'a> {
-    body: &'a mut (dyn RequestBody + 'a),
-    left: Option<u64>,
+pub(super) struct Source<'a> {
+    pub(super) body: &'a mut (dyn RequestBody + 'a),
+    /// What is left of the stated length, if one was stated.
+    pub(super) left: Option<u64>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(body: &'a mut (dyn RequestBody + 'a)) -> Self {
+        let left = body.content_length();
+        Source { body, left }
+    }
+
+    /// Counts a piece against the stated length.
+    pub(super) fn count(&mut self, piece: &Bytes) -> Result<(), FetchError> {
+        if let Some(left) = &mut self.left {
+            // RFC 9112 section 6.3: bytes beyond the stated length would be read as the next request.
+            *left = left.checked_sub(piece.len() as u64).ok_or(FetchError::RequestBody)?;
+        }
+        Ok(())
+    }
 }
 
 impl<'a> Upload<'a> {
     /// The request with this head, and this body if `framing` says that there is one.
     pub(super) fn new(head: Vec<u8>, framing: Framing, body: Option<&'a mut (dyn RequestBody + 'a)>) -> Self {
-        let left = match framing {
-            Framing::Length(length) => Some(length),
-            Framing::None | Framing::Chunked => None,
-        };
         let mut queue = VecDeque::with_capacity(1);
         let queued = head.len();
         queue.push_back(Bytes::from(head));
@@ -55,8 +68,8 @@ impl<'a> Upload<'a> {
             queue,
             queued,
             body: body
-                .filter(|_| framing != Framing::None && left != Some(0))
-                .map(|body| Source { body, left }),
+                .filter(|_| !matches!(framing, Framing::None | Framing::Length(0)))
+                .map(Source::new),
             flushed: false,
             failed: false,
         }
@@ -109,11 +122,10 @@ impl<'a> Upload<'a> {
         let Some(source) = &mut self.body else {
             return Ok(());
         };
-        match &mut source.left {
+        source.count(&piece)?;
+        match source.left {
             Some(left) => {
-                // RFC 9112 section 6.3: bytes beyond the stated length would be read as the next request.
-                *left = left.checked_sub(piece.len() as u64).ok_or(FetchError::RequestBody)?;
-                if *left == 0 {
+                if left == 0 {
                     self.body = None;
                 }
                 self.push(piece);
