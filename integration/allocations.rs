@@ -172,7 +172,7 @@ fn speaks_without() {
     ));
     let listeners = vec![tls::ClientCertificates::NotAsked];
     let terminator = tls::Terminator::new(settings, listeners, clock).unwrap();
-    let voice = terminator.choose(0, Some("www.example.test")).voice;
+    let voice = terminator.choose(0, Some("www.example.test"), &[]).voice;
     let before = OF_THIS_THREAD.get();
     for host in [
         "www.example.test",

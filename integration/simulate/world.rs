@@ -179,6 +179,7 @@ fn sites(knobs: &Knobs) -> SiteTable {
             origin: 0,
             cache: true,
             upgrade: false,
+            secure_only: false,
             redirect_to_https: None,
             hsts: None,
             max_body: 1 << 20,

@@ -200,7 +200,11 @@ pub fn accept(edge: &Terminator, listener: usize, hello: &[u8]) -> Result<(Serve
     }
     let accepted = acceptor.accept().map_err(|(error, _)| format!("edge: {error}"))?;
     let accepted = accepted.ok_or("edge: more is to come")?;
-    let chosen = edge.choose(listener, accepted.client_hello().server_name());
+    let chosen = edge.choose(
+        listener,
+        accepted.client_hello().server_name(),
+        accepted.client_hello().cipher_suites(),
+    );
     let server = accepted.into_connection(chosen.config);
     Ok((server.map_err(|(error, _)| format!("edge: {error}"))?, chosen.voice))
 }

@@ -73,14 +73,14 @@ fn any_string_is_answered() {
         &long,
         &dots,
     ] {
-        let chosen = open.choose(0, Some(sni));
+        let chosen = open.choose(0, Some(sni), &[]);
         assert_eq!(chosen.config.alpn_protocols.len(), 2);
         for host in ["", "www.example.com", "other.test", &long, &dots, "é", "[é]", "é1"] {
             chosen.voice.may_speak_for(host);
         }
     }
     // A pattern is not a name that a client can ask for by itself.
-    let voice = open.choose(0, Some("other.test")).voice;
+    let voice = open.choose(0, Some("other.test"), &[]).voice;
     assert!(!voice.may_speak_for("*.example.com"));
 }
 

@@ -86,7 +86,7 @@ fn one_config_for_each_way_to_ask() {
     let copy = edge.write("copy.pem", &edge.authority.pem);
     edge.listeners = vec![Required(ca.clone()), Required(copy), Asked(ca), NotAsked];
     let open = edge.open();
-    let config = |listener, sni| open.choose(listener, sni).config;
+    let config = |listener, sni| open.choose(listener, sni, &[]).config;
     let same = |one, other| std::sync::Arc::ptr_eq(&config(one, None), &config(other, Some("b.test")));
     assert!(same(0, 0) && same(0, 1) && !same(0, 2) && !same(2, 3) && !same(0, 3));
 }

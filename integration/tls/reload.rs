@@ -175,7 +175,7 @@ fn keys_in_older_spellings_and_certificates_with_a_common_name_only() {
         let pair = Client::default().build().shake(&open, 0, &format!("{name}.test"));
         assert_eq!(*pair.shown(), edge.leaf(&format!("{name}.pem")));
     }
-    assert!(!open.choose(0, None).voice.may_speak_for("192.0.2.3"));
+    assert!(!open.choose(0, None, &[]).voice.may_speak_for("192.0.2.3"));
     edge.settings.certificates.swap(0, 1);
     let pair = Client::default().build().shake(&edge.open(), 0, "other.test");
     assert_eq!(*pair.shown(), edge.leaf("pkcs1.pem"));

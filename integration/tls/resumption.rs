@@ -114,7 +114,7 @@ fn a_resumed_session_may_outlive_its_proof() {
                 "{hours}"
             );
         }
-        assert!(open.choose(1, None).voice.proof_stands(None));
+        assert!(open.choose(1, None, &[]).voice.proof_stands(None));
     });
 }
 

@@ -5,7 +5,7 @@ use verge::tls::ClientCertificates::{NotAsked, Required};
 use crate::harness::*;
 
 fn voices(edge: &Edge, sni: Option<&str>, hosts: &[(&str, bool)]) {
-    let voice = edge.open().choose(0, sni).voice;
+    let voice = edge.open().choose(0, sni, &[]).voice;
     for (host, may) in hosts {
         assert_eq!(voice.may_speak_for(host), *may, "{sni:?} {host}");
     }

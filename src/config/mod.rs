@@ -128,6 +128,8 @@ pub struct Route {
     pub max_body: u64,
     /// When a stale response may be served.
     pub terms: Terms,
+    /// Whether requests in clear text are refused: its hosts' clients must show a certificate.
+    pub secure_only: bool,
     /// The port of `https` to which requests in clear text are redirected, if they are.
     pub redirect_to_https: Option<u16>,
     /// What `Strict-Transport-Security` says over TLS (RFC 6797), if anything.

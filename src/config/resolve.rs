@@ -277,6 +277,15 @@ impl Resolver<'_> {
             routes.extend(self.route(file, &name, path, settings, route.path.span().start));
         }
         routes.extend(self.route(file, &name, Glob::new("*"), site.settings(), first.span().start));
+        // Over clear text nobody can show one.
+        let secure_only = site
+            .client_certificates
+            .as_ref()
+            .is_some_and(|asked| asked.get_ref() == "require");
+        let routes = routes
+            .into_iter()
+            .map(|route| Arc::new(Route { secure_only, ..route }))
+            .collect();
         if let Err(host) = table.add(Site { name, routes }, &hosts)
             && !host.is_empty()
         {
@@ -299,7 +308,7 @@ impl Resolver<'_> {
         path: Glob,
         settings: file::Settings<'_>,
         at: usize,
-    ) -> Option<Arc<Route>> {
+    ) -> Option<Route> {
         let Some(origin) = settings.origin else {
             self.wrong(
                 Some(at),
@@ -328,7 +337,7 @@ impl Resolver<'_> {
             client_may_revalidate: settings.client_may_revalidate.unwrap_or(false),
         };
         let https_port = settings.https_port.map_or(443, |port| *port.get_ref());
-        Some(Arc::new(Route {
+        Some(Route {
             path,
             site: Arc::clone(site),
             origin: place,
@@ -336,11 +345,12 @@ impl Resolver<'_> {
             upgrade: settings.upgrade.unwrap_or(false),
             max_body: self.size(settings.max_body, MAX_BODY),
             terms,
+            secure_only: false,
             redirect_to_https: settings.redirect_to_https.unwrap_or(false).then_some(https_port),
             hsts: settings
                 .hsts
                 .and_then(|hsts| self.parsed(Some(hsts), None, transport::parse_hsts)),
-        }))
+        })
     }
 }
 

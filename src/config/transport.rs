@@ -167,7 +167,8 @@ fn hosts(resolver: &mut Resolver<'_>, file: &File) -> Vec<(String, Option<Client
 fn ciphers(resolver: &mut Resolver<'_>, tls: &file::Tls, min_version: Version) -> Vec<rustls::SupportedCipherSuite> {
     let all = provider().cipher_suites.clone();
     let chosen = choice(resolver, tls.ciphers.as_ref(), &all, "cipher suite", |suite| {
-        format!("{:?}", suite.suite())
+        // IANA's names have no version in them.
+        format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1)
     });
     let is_13 = |suite: &rustls::SupportedCipherSuite| suite.tls13().is_some();
     if let Some(ciphers) = &tls.ciphers
@@ -175,7 +176,8 @@ fn ciphers(resolver: &mut Resolver<'_>, tls: &file::Tls, min_version: Version) -
         && !chosen.iter().any(is_13)
         && (min_version == Version::Tls13)
     {
-        let what = "none of these is of TLS 1.3, which min_version demands; name one that begins with TLS13_";
+        let what =
+            "none of these is of TLS 1.3, which min_version demands; name TLS_AES_128_GCM_SHA256 or another of its";
         resolver.wrong(Some(ciphers.span().start), what.to_owned());
     }
     chosen

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use rustls::HandshakeKind;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -158,7 +159,9 @@ impl Secure {
         }
         let mut voice = None;
         let shaken = TlsStream::accept(stream, |hello| {
-            let chosen = self.terminator.choose(self.listener, hello.server_name());
+            let chosen = self
+                .terminator
+                .choose(self.listener, hello.server_name(), hello.cipher_suites());
             voice = Some(chosen.voice);
             chosen.config
         });
@@ -166,7 +169,13 @@ impl Secure {
             .await
             .ok()?
             .ok()?;
-        Some((stream, voice?))
+        let voice = voice?;
+        // rustls does not look again at the certificate of a client that resumes.
+        let resumed = stream.session().handshake_kind() == Some(HandshakeKind::Resumed);
+        if resumed && !voice.proof_stands(stream.session().peer_certificates()) {
+            return None;
+        }
+        Some((stream, voice))
     }
 }
 

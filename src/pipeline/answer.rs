@@ -163,7 +163,7 @@ impl<'a> Answer<'a> {
     }
 
     /// The same for a request with this method: RFC 9110 9.3.2 allows no body to `HEAD`, not even one of the edge's own.
-    pub fn to_method(mut self, method: &str) -> Self {
+    pub fn answering(mut self, method: &str) -> Self {
         if method == "HEAD" && matches!(self.head, AnswerHead::Own(..)) {
             self.length = BodyLength::NoBody;
             self.body = AnswerBody::Empty;

@@ -28,7 +28,7 @@ pub struct Work {
 /// Decides on a request, whatever transport it came by, and answers it if nothing has to be brought first.
 pub fn begin(edge: &Arc<Edge>, request: &RequestView<'_>) -> Begun {
     let now = edge.clock.monotonic();
-    let own = |answer: Answer<'static>| Begun::Answer(answer.to_method(request.method));
+    let own = |answer: Answer<'static>| Begun::Answer(answer.answering(request.method));
     match decide(edge, request, now) {
         Decision::Serve(mut serve) => {
             if let Some(route) = serve.refresh.take() {
@@ -59,6 +59,6 @@ impl Work {
     pub async fn execute<'a>(self, edge: &'a Arc<Edge>, body: Option<&'a mut (dyn RequestBody + 'a)>) -> Answer<'a> {
         let is_head = &*self.request.method == "HEAD";
         let answer = execute(edge, self.request, self.decision, body).await;
-        answer.to_method(if is_head { "HEAD" } else { "GET" })
+        answer.answering(if is_head { "HEAD" } else { "GET" })
     }
 }

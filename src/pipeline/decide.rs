@@ -89,6 +89,9 @@ pub fn decide(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Decision
     if let (Some(port), SchemeClass::Clear) = (route.redirect_to_https, request.scheme) {
         return Decision::Redirect(port);
     }
+    if route.secure_only && request.scheme == SchemeClass::Clear {
+        return Decision::Refuse(Refused::new(StatusCode::FORBIDDEN, "client-certificate-required"));
+    }
     if let Some(fwd) = must_pass(route, request) {
         return Decision::Pass(Arc::clone(route), fwd);
     }

@@ -31,8 +31,8 @@ pub(super) struct Made {
 pub(super) struct State {
     pub(super) certificates: Arc<Certificates>,
     pub(super) proofs: Proofs,
-    /// One for each proof, in their order.
-    configs: Vec<Arc<ServerConfig>>,
+    /// For each proof, in their order: by our order of ciphers, and by the client's.
+    configs: Vec<[Arc<ServerConfig>; 2]>,
     clock: Arc<dyn Clock>,
 }
 
@@ -62,9 +62,12 @@ impl State {
         });
         let config = |proof: &Proof| {
             let sealer = Sealer::new(masters.clone(), proof.digest, made.clock.clone());
-            config(&cryptography, &versions, &certificates, proof, sealer, &made.clock)
+            let ours = config(&cryptography, &versions, &certificates, proof, sealer, &made.clock)?;
+            let mut theirs = ours.clone();
+            theirs.ignore_client_order = false;
+            Ok([Arc::new(ours), Arc::new(theirs)])
         };
-        let configs: Result<Vec<_>, _> = proofs.iter().map(config).collect();
+        let configs: Result<Vec<_>, TlsError> = proofs.iter().map(config).collect();
         Ok(State {
             configs: configs.map_err(|error| vec![error])?,
             certificates,
@@ -73,8 +76,9 @@ impl State {
         })
     }
 
-    pub(super) fn config(&self, proof: ProofId) -> &Arc<ServerConfig> {
-        &self.configs[proof.place()]
+    /// How to shake hands; `by_client` says whose order of ciphers counts.
+    pub(super) fn config(&self, proof: ProofId, by_client: bool) -> &Arc<ServerConfig> {
+        &self.configs[proof.place()][usize::from(by_client)]
     }
 
     /// The time, as certificates are checked against it.
@@ -93,7 +97,7 @@ fn versions(settings: &Settings) -> Result<Vec<&'static SupportedProtocolVersion
         |version: &SupportedProtocolVersion| settings.ciphers.iter().any(|suite| suite.version() == version);
     versions.retain(|version| has_suite(version));
     if versions.is_empty() {
-        let what = "none of these is of a version that min_version allows; name one that begins with TLS13_";
+        let what = "none of these is of a version that min_version allows; name TLS_AES_128_GCM_SHA256 as well";
         return Err(TlsError::of_key("ciphers", what));
     }
     let groups = &settings.groups;
@@ -112,7 +116,7 @@ fn config(
     proof: &Proof,
     sealer: Sealer,
     clock: &Arc<dyn Clock>,
-) -> Result<Arc<ServerConfig>, TlsError> {
+) -> Result<ServerConfig, TlsError> {
     let time = Arc::new(WallTime(clock.clone()));
     let builder = ServerConfig::builder_with_details(cryptography.clone(), time)
         .with_protocol_versions(versions)
@@ -121,7 +125,7 @@ fn config(
         .with_client_cert_verifier(proof.verifier.clone())
         .with_cert_resolver(certificates.clone());
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config.ignore_client_order = false;
+    config.ignore_client_order = true;
     // RFC 8446 8: early data can be replayed by others; it is not taken.
     config.max_early_data_size = 0;
     config.send_half_rtt_data = false;
@@ -131,7 +135,7 @@ fn config(
     config.enable_secret_extraction = false;
     config.cert_compressors = Vec::new();
     config.cert_decompressors = Vec::new();
-    Ok(Arc::new(config))
+    Ok(config)
 }
 
 /// The clock, as rustls asks for it.

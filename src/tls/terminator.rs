@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use rustls::ServerConfig;
+use rustls::{CipherSuite, ServerConfig};
 
 use super::files::{Digest, Files};
 use super::keys::Rotating;
@@ -64,16 +64,17 @@ impl Terminator {
         })
     }
 
-    /// What a client that asks for `sni` gets on a listener: its index among the TLS listeners.
+    /// What a client that asks for `sni`, and prefers these cipher suites, gets on a listener: its index among the TLS
+    /// listeners.
     ///
     /// # Panics
     /// If there is no such listener.
-    pub fn choose(&self, listener: usize, sni: Option<&str>) -> Chosen {
+    pub fn choose(&self, listener: usize, sni: Option<&str>, ciphers: &[CipherSuite]) -> Chosen {
         let sni = sni.map(normal);
         let state = self.state.load_full();
         let voice = Voice::new(state.clone(), listener, sni.as_deref());
         Chosen {
-            config: state.config(voice.proof()).clone(),
+            config: state.config(voice.proof(), prefers_chacha(ciphers)).clone(),
             voice,
         }
     }
@@ -111,6 +112,13 @@ impl Terminator {
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
+}
+
+/// Whether a client likes ChaCha20 best, as those do that have no instructions for AES.
+fn prefers_chacha(ciphers: &[CipherSuite]) -> bool {
+    // RFC 8701: the first may be one that means nothing.
+    let first = ciphers.iter().find(|suite| !matches!(suite, CipherSuite::Unknown(_)));
+    first.is_some_and(|suite| format!("{suite:?}").contains("CHACHA20"))
 }
 
 fn make(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Made, TlsError> {

@@ -172,7 +172,7 @@ impl<S: Transport> Connection<'_, S> {
             Ok(asked) => (asked.body, head::waits(&asked.fields), asked.method),
             Err(_) => (RequestLength::None, Ok(false), "GET"),
         };
-        let refused = |why: Refused| Begun::Answer(Answer::refused(why).to_method(method));
+        let refused = |why: Refused| Begun::Answer(Answer::refused(why).answering(method));
         let begun = match (asked, &waits) {
             (Err(why), _) => refused(why),
             (_, Err(why)) => refused(*why),
@@ -219,7 +219,7 @@ impl<S: Transport> Connection<'_, S> {
     /// Does what a request needs in a task of its own.
     fn work(&self, mut work: Box<Work>, body: Body, respond: SendResponse<Piece>) {
         let (edge, ledger, open) = (Arc::clone(self.edge), Arc::clone(&self.ledger), Open::new(&self.open));
-        let body = body.to_be_read(&mut work, self.edge.config.client);
+        let body = body.into_client_body(&mut work, self.edge.config.client);
         tokio::spawn(async move {
             exchange(&edge, work, body, respond, ledger).await;
             drop(open);
@@ -237,7 +237,7 @@ struct Body {
 
 impl Body {
     /// The body of `work`'s request, if it has one.
-    fn to_be_read(self, work: &mut Work, limits: ClientLimits) -> Option<ClientBody> {
+    fn into_client_body(self, work: &mut Work, limits: ClientLimits) -> Option<ClientBody> {
         let length = match self.length {
             RequestLength::None => return None,
             RequestLength::Known(length) => Some(length),
