@@ -65,6 +65,45 @@ async fn one_failure_to_connect_is_everybodys() {
 }
 
 #[tokio::test]
+async fn who_gives_up_while_connecting_leaves_it_to_the_next() {
+    let (listener, origin) = usual().await;
+    let mut first = origin.clone().fetch(request(Method::GET, "/"), None);
+    let mut second = origin.clone().fetch(request(Method::GET, "/"), None);
+    std::future::poll_fn(|cx| {
+        assert!(first.as_mut().poll(cx).is_pending());
+        assert!(second.as_mut().poll(cx).is_pending());
+        std::task::Poll::Ready(())
+    })
+    .await;
+    drop(first);
+    let server = tokio::spawn(async move {
+        drop(listener.accept().await.unwrap());
+        let mut peer = Peer::accept(&listener).await;
+        peer.rx().await.tx("ok");
+        peer
+    });
+    assert_eq!(read(&mut *second.await.unwrap().body).await.unwrap(), "ok");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_has_not_come_yet_is_sent_elsewhere() {
+    let (listener, origin) = usual().await;
+    let server = tokio::spawn(async move {
+        let mut first = Peer::accept(&listener).await;
+        first.rx().await.reply.send_reset(h2::Reason::REFUSED_STREAM);
+        let mut second = Peer::accept(&listener).await;
+        second.rx().await.tx("ok");
+        (first, second)
+    });
+    let mut body = Pieces::new([]);
+    (body.length, body.ends) = (Some(4), false);
+    let post = origin.clone().fetch(request(Method::POST, "/"), Some(&mut body)).await;
+    assert_eq!(read(&mut *post.unwrap().body).await.unwrap(), "ok");
+    server.await.unwrap();
+}
+
+#[tokio::test]
 async fn after_goaway_new_requests_go_elsewhere_and_old_ones_end() {
     let (address, server) = serve(|listener| {
         let mut first = raw::connection(&listener);

@@ -67,7 +67,8 @@ impl Sessions {
         Arc::new(Sessions {
             shelves: Mutex::default(),
             connect_timeout: config.connect_timeout,
-            idle_timeout: config.idle_timeout,
+            // A timer must not ring at the moment it is set.
+            idle_timeout: config.idle_timeout.max(Duration::from_millis(1)),
             max_idle: config.max_idle,
         })
     }

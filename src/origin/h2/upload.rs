@@ -19,7 +19,8 @@ pub(super) struct Upload<'a> {
     /// What was taken from the client and has no room yet.
     piece: Bytes,
     trailers: Option<HeaderMap>,
-    polled: bool,
+    /// Whether anything was taken from the client, be it the end.
+    taken: bool,
     ended: bool,
     over: bool,
 }
@@ -33,14 +34,14 @@ impl<'a> Upload<'a> {
             source: body.map(Source::new),
             piece: Bytes::new(),
             trailers: None,
-            polled: false,
+            taken: false,
             ended: false,
         }
     }
 
     /// The body, if none of it was taken from the client; the outer `None` is that some was.
     pub(super) fn into_untouched(self) -> Option<BodyOf<'a>> {
-        (!self.polled).then(|| self.source.map(|source| source.body))
+        (!self.taken).then(|| self.source.map(|source| source.body))
     }
 
     /// Sends what there is room for; `true` if anything moved. An error is the client's: an origin that stops taking the
@@ -65,17 +66,19 @@ impl<'a> Upload<'a> {
         while let Some(source) = &mut self.source
             && (self.piece.is_empty() || source.left == Some(0))
         {
-            self.polled = true;
-            match source.body.poll_piece(cx) {
-                Poll::Pending => break,
-                Poll::Ready(Some(piece)) => {
+            let Poll::Ready(next) = source.body.poll_piece(cx) else {
+                break;
+            };
+            self.taken = true;
+            match next {
+                Some(piece) => {
                     let piece = piece?;
                     source.count(&piece)?;
                     if !piece.is_empty() {
                         self.piece = piece;
                     }
                 }
-                Poll::Ready(None) => self.end()?,
+                None => self.end()?,
             }
         }
         Ok(())
