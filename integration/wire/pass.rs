@@ -233,17 +233,59 @@ fn a_client_that_has_sent_its_body_and_leaves_ends_its_pass() {
 }
 
 #[test]
-fn trailers_and_interim_responses() {
+fn trailers_go_to_who_takes_them() {
+    let world = World::start();
+    for (te, expected) in [("TE: trailers", true), ("TE: gzip", false)] {
+        let mut client = world.client();
+        client.tx(format!(
+            "POST /a HTTP/1.1\r\nHost: a.test\r\nConnection: TE\r\n{te}\r\nContent-Length: 1\r\n\r\nx"
+        ));
+        let mut asked = world.origin.rx();
+        asked.body().unwrap();
+        asked.tx("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        asked.tx("3\r\nabc\r\n0\r\nX-Trailer: 1\r\nContent-Length: 7\r\n\r\n");
+        drop(asked);
+        let head = client.rx_head();
+        assert_eq!(head.status, 200);
+        let rest: &[u8] = match expected {
+            true => b"3\r\nabc\r\n0\r\nx-trailer: 1\r\n\r\n",
+            false => b"3\r\nabc\r\n0\r\n\r\n",
+        };
+        assert_eq!(client.rx_bytes(rest.len()), rest);
+        client.get("/next");
+        world
+            .origin
+            .rx_for("GET /next")
+            .ok(&["Cache-Control: no-store"], "next");
+        client.rx().expect(200, "next");
+    }
+}
+
+#[test]
+fn interim_responses_go_to_who_asked() {
+    let world = World::start();
+    for method in ["POST", "GET"] {
+        let mut client = world.client();
+        client.ask(method, "/a", &[]);
+        let mut asked = world.origin.rx();
+        asked.tx("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: close\r\n\r\n");
+        // Not held back until the answer comes.
+        client.rx_head().is(102);
+        client.rx_head().is(103).has("link", "</a>").has("connection", None);
+        asked.tx("HTTP/1.1 103 Early Hints\r\nLink: </b>\r\n\r\n");
+        asked.ok(&["Cache-Control: no-store"], "abc");
+        client.rx_head().is(103).has("link", "</b>");
+        client.rx().expect(200, "abc");
+    }
+}
+
+#[test]
+fn http_1_0_knows_no_interim_responses() {
     let world = World::start();
     let mut client = world.client();
-    client.send("POST", "/a", "x");
+    client.tx("GET /a HTTP/1.0\r\nHost: a.test\r\n\r\n");
     let mut asked = world.origin.rx();
-    asked.body().unwrap();
-    asked.tx("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-    asked.tx("3\r\nabc\r\n0\r\nX-Trailer: 1\r\n\r\n");
-    drop(asked);
+    asked.tx("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+    asked.ok(&[], "abc");
     client.rx().expect(200, "abc");
-    client.get("/next");
-    world.origin.rx_for("GET /next").ok(&[], "next");
-    client.rx().expect(200, "next");
 }

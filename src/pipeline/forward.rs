@@ -33,6 +33,8 @@ pub(super) fn for_all(request: &OwnedRequest) -> FetchRequest {
     for name in OF_ONE_CLIENT {
         forwarded.fields.remove(name);
     }
+    // None is stored.
+    forwarded.trailers = false;
     forwarded
 }
 
