@@ -56,7 +56,7 @@ fn verge(config: Config) -> Server {
         Arc::new(clock),
         Arc::new(OnThisThread),
     );
-    Server::start(Arc::new(edge), bound).unwrap()
+    Server::start(Arc::new(edge), None, bound).unwrap()
 }
 
 /// One thread, so that whatever keeps it busy keeps every client waiting.
