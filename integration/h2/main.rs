@@ -37,13 +37,9 @@ const AT_LEAST: usize = 454;
 
 /// Where Verge is known to do otherwise, by the case's name, and why. Whatever is mended leaves this list.
 const DEVIATIONS: &[(&str, &str)] = &[
-    ("PING before SETTINGS", FIRST_FRAME),
-    ("HEADERS before SETTINGS", FIRST_FRAME),
-    ("WINDOW_UPDATE before SETTINGS", FIRST_FRAME),
     ("a pseudo-header in trailers", TRAILERS),
     ("a response's pseudo-header in trailers", TRAILERS),
 ];
-const FIRST_FRAME: &str = "the h2 library takes any first frame; defaults hold until SETTINGS come";
 const TRAILERS: &str = "the h2 library leaves pseudo-headers out of trailers, so that none is passed on";
 
 /// One demand.

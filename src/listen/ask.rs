@@ -27,6 +27,8 @@ pub struct Asked<'a> {
     pub method: &'a str,
     /// The target.
     pub target: &'a str,
+    /// The scheme that HTTP/2 names beside the target.
+    pub scheme: Option<&'a str>,
     /// The host that the head names: a valid one.
     pub host: Option<&'a str>,
     /// The field lines.
@@ -50,7 +52,10 @@ pub fn ask(edge: &Arc<Edge>, peer: &Peer, asked: Asked<'_>) -> Result<Begun, Ref
         SchemeClass::Clear => Scheme::Http,
         SchemeClass::Secure => Scheme::Https,
     };
-    if target.scheme.is_some_and(|scheme| scheme != ours) {
+    let named = asked
+        .scheme
+        .is_some_and(|scheme| !scheme.eq_ignore_ascii_case(peer.scheme.name()));
+    if named || target.scheme.is_some_and(|scheme| scheme != ours) {
         return Err(Refused::new(StatusCode::MISDIRECTED_REQUEST, "scheme"));
     }
     // RFC 9110 7.4, RFC 9113 9.1.2: another host may ask its clients for another proof.

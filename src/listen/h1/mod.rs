@@ -186,6 +186,7 @@ impl<S: Transport> Connection<'_, S> {
         let asked = Asked {
             method: head.method,
             target: head.target,
+            scheme: None,
             host: head.host_value,
             fields: head.fields,
             version: match head.version {

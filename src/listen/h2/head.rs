@@ -1,7 +1,7 @@
 //! Heads: a request as HTTP/2 brings it, and an answer as HTTP/2 sends it.
 
 use http::header::CACHE_STATUS;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, request};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request};
 use smallvec::SmallVec;
 
 use crate::http1::{MAX_FIELDS, Refusal, expectation};
@@ -15,8 +15,8 @@ pub type Lines<'a> = SmallVec<[Field<'a>; 32]>;
 
 /// A request's head. `ended` says that no body follows.
 ///
-/// The h2 crate has refused what RFC 9113 8.2 and 8.3 call malformed: pseudo-fields out of place, names in upper case,
-/// fields of the connection.
+/// The h2 crate has refused most of what RFC 9113 8.2 and 8.3 call malformed: pseudo-fields out of place, names in upper
+/// case, fields of the connection.
 pub fn asked<'s, 'h: 's>(
     head: &'h request::Parts,
     ended: bool,
@@ -24,6 +24,14 @@ pub fn asked<'s, 'h: 's>(
 ) -> Result<Asked<'s>, Refused> {
     if head.headers.len() > MAX_FIELDS {
         return Err(refused(Refusal::TooManyFields));
+    }
+    // RFC 9113 8.2.1
+    if head.headers.values().any(|value| is_padded(value.as_bytes())) {
+        return Err(refused(Refusal::FieldLine));
+    }
+    // RFC 9113 8.3.1: the crate takes an empty one for none, and drops it where there is no authority.
+    if head.uri.scheme().is_none() && head.uri.authority().is_some() && head.method != Method::CONNECT {
+        return Err(refused(Refusal::Target));
     }
     lines.extend(head.headers.iter().map(|(name, value)| Field {
         name: name.as_str().as_bytes(),
@@ -33,11 +41,17 @@ pub fn asked<'s, 'h: 's>(
     Ok(Asked {
         method: head.method.as_str(),
         target: head.uri.path_and_query().map_or("", |target| target.as_str()),
+        scheme: head.uri.scheme_str(),
         host: Some(host(head, &fields)?),
         version: "2.0",
         body: length(ended, &fields)?,
         fields,
     })
+}
+
+fn is_padded(value: &[u8]) -> bool {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    is_blank(value.first()) || is_blank(value.last())
 }
 
 /// RFC 9113 8.3.1: `:authority` is what `Host` is in HTTP/1.1; a request may have either, or both if they are the same.

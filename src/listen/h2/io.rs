@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use h2::Reason;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -33,8 +34,8 @@ struct Wire<S> {
     stream: S,
     /// What was read before it was known to be HTTP/2.
     early: Bytes,
-    /// The client sends too many frames of some kind.
-    flooded: bool,
+    /// Why the connection has to end, if it has to.
+    fault: Option<Reason>,
     clock: Arc<dyn Clock>,
     watch: Watch,
     /// What is to go out, of which `gone` bytes have.
@@ -50,7 +51,7 @@ impl<S: Transport> Io<S> {
         Io(Arc::new(Mutex::new(Wire {
             stream,
             early,
-            flooded: false,
+            fault: None,
             watch: Watch::new(clock.monotonic()),
             clock,
             gathered: Vec::new(),
@@ -60,9 +61,9 @@ impl<S: Transport> Io<S> {
         })))
     }
 
-    /// Whether the client sends too many frames of some kind.
-    pub fn flooded(&self) -> bool {
-        self.0.lock().flooded
+    /// Why the connection has to end, if it has to: too many frames of some kind.
+    pub fn fault(&self) -> Option<Reason> {
+        self.0.lock().fault
     }
 
     /// Sends what has been written.
@@ -124,7 +125,7 @@ impl<S: Transport> AsyncRead for Io<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self.0.lock();
         // What is already here is dealt with; more of it is not taken.
-        if this.flooded {
+        if this.fault.is_some() {
             return Poll::Pending;
         }
         let before = buf.filled().len();
@@ -135,9 +136,7 @@ impl<S: Transport> AsyncRead for Io<S> {
             buf.put_slice(&this.early[..taken]);
             this.early.advance(taken);
         }
-        if !this.watch.look(&buf.filled()[before..], this.clock.monotonic()) {
-            this.flooded = true;
-        }
+        this.fault = this.watch.look(&buf.filled()[before..], this.clock.monotonic()).err();
         Poll::Ready(Ok(()))
     }
 }

@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use h2::RecvStream;
 use h2::server::{self, SendResponse};
-use h2::{Reason, RecvStream};
 use http::{Request, Response};
 
 use self::body::ClientBody;
@@ -74,6 +74,7 @@ pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, edge: &Arc
         open: Arc::default(),
         idle: Deadline::default(),
         closing: false,
+        aborted: false,
     };
     connection.idle.set(limits.idle_timeout);
     std::future::poll_fn(|cx| connection.poll(cx)).await;
@@ -88,7 +89,10 @@ struct Connection<'e, S> {
     /// Requests that have a task.
     open: Arc<AtomicUsize>,
     idle: Deadline,
+    /// The client has been told that no more is taken.
     closing: bool,
+    /// The connection ends as soon as that is told.
+    aborted: bool,
 }
 
 /// What asking the crate for a request comes to.
@@ -119,9 +123,9 @@ impl<S: Transport> Connection<'_, S> {
         if over {
             return Poll::Ready(());
         }
-        if self.io.flooded() && !self.closing {
-            self.closing = true;
-            self.h2.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        if let (Some(fault), false) = (self.io.fault(), self.aborted) {
+            (self.aborted, self.closing) = (true, true);
+            self.h2.abrupt_shutdown(fault);
             cx.waker().wake_by_ref();
         }
         if let Poll::Ready(Err(_)) = self.io.poll_send(cx) {

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use h2::Reason;
+
 /// A frame's head (RFC 9113 4.1).
 const HEAD: usize = 9;
 
@@ -32,6 +34,8 @@ pub struct Watch {
     skip: usize,
     head: [u8; HEAD + 4],
     have: usize,
+    /// Its first frame has come.
+    begun: bool,
     /// The time at the last look.
     now: Duration,
     resets: Bucket,
@@ -46,6 +50,7 @@ impl Watch {
             skip: PREFACE,
             head: [0; HEAD + 4],
             have: 0,
+            begun: false,
             now,
             resets: RESETS,
             idle: IDLE_FRAMES,
@@ -53,8 +58,8 @@ impl Watch {
         }
     }
 
-    /// Looks at bytes that have come; `false` if there were too many frames of some kind.
-    pub fn look(&mut self, mut bytes: &[u8], now: Duration) -> bool {
+    /// Looks at bytes that have come. An error ends the connection, for this reason.
+    pub fn look(&mut self, mut bytes: &[u8], now: Duration) -> Result<(), Reason> {
         let passed = now.saturating_sub(self.now);
         self.now = now;
         self.resets.fill(passed);
@@ -70,11 +75,11 @@ impl Watch {
             self.have += taken;
             bytes = &bytes[taken..];
             // The type may show that four bytes more are of interest.
-            if self.have == wanted && self.have == self.wanted() && !self.frame() {
-                return false;
+            if self.have == wanted && self.have == self.wanted() {
+                self.frame()?;
             }
         }
-        true
+        Ok(())
     }
 
     /// Bytes of the frame to look at: its head, and the increment of a `WINDOW_UPDATE`.
@@ -91,14 +96,19 @@ impl Watch {
     }
 
     /// Judges the frame whose head is here.
-    fn frame(&mut self) -> bool {
+    fn frame(&mut self) -> Result<(), Reason> {
         const END_STREAM: u8 = 1;
+        const SETTINGS: u8 = 4;
+        // RFC 9113 3.4: the preface ends with SETTINGS, which the crate does not insist on.
+        if !std::mem::replace(&mut self.begun, true) && self.head[3] != SETTINGS {
+            return Err(Reason::PROTOCOL_ERROR);
+        }
         let length = self.length();
         self.skip = length - (self.have - HEAD);
         let increment = u32::from_be_bytes([self.head[9], self.head[10], self.head[11], self.head[12]]);
         let small = self.have > HEAD && increment < SMALL_UPDATE;
         self.have = 0;
-        match self.head[3] {
+        let fits = match self.head[3] {
             0 => length > 0 || self.head[4] & END_STREAM != 0 || self.idle.take(),
             // HEADERS brings a request, or trailers.
             1 => {
@@ -109,7 +119,8 @@ impl Watch {
             8 if small => self.updates.take(),
             8 => true,
             _ => self.idle.take(),
-        }
+        };
+        fits.then_some(()).ok_or(Reason::ENHANCE_YOUR_CALM)
     }
 }
 
@@ -168,8 +179,11 @@ mod tests {
     fn passes(frame: &[u8], count: usize, piece: usize) -> bool {
         let mut watch = Watch::new(Duration::ZERO);
         let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        bytes.extend(self::frame(4, 0, &[]));
         bytes.extend(frame.repeat(count));
-        bytes.chunks(piece).all(|piece| watch.look(piece, Duration::ZERO))
+        bytes
+            .chunks(piece)
+            .all(|piece| watch.look(piece, Duration::ZERO).is_ok())
     }
 
     #[test]
@@ -179,16 +193,24 @@ mod tests {
         for piece in [1, 5, 13, 8192] {
             for (frame, least) in [
                 (&cancel, 1_000),
-                (&frame(6, 0, &[0; 8]), 1_000),
-                (&frame(4, 0, &[]), 1_000),
-                (&frame(0, 0, &[]), 1_000),
-                (&frame(9, 0, &[1, 2, 3]), 1_000),
+                (&frame(6, 0, &[0; 8]), 999),
+                (&frame(4, 0, &[]), 999),
+                (&frame(0, 0, &[]), 999),
+                (&frame(9, 0, &[1, 2, 3]), 999),
                 (&tiny_update, 10_000),
             ] {
                 assert!(passes(frame, least, piece), "{frame:?}");
                 assert!(!passes(frame, least + 1, piece), "{frame:?}");
             }
         }
+    }
+
+    #[test]
+    fn settings_come_first() {
+        let mut watch = Watch::new(Duration::ZERO);
+        let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        bytes.extend(frame(6, 0, &[0; 8]));
+        assert_eq!(watch.look(&bytes, Duration::ZERO), Err(Reason::PROTOCOL_ERROR));
     }
 
     #[test]
@@ -216,10 +238,14 @@ mod tests {
     fn time_fills_the_bucket() {
         let mut watch = Watch::new(Duration::ZERO);
         let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        bytes.extend(frame(4, 0, &[]));
         bytes.extend(frame(3, 0, &[0, 0, 0, 8]).repeat(1_000));
-        assert!(watch.look(&bytes, Duration::ZERO));
+        assert!(watch.look(&bytes, Duration::ZERO).is_ok());
         let reset = frame(3, 0, &[0, 0, 0, 8]);
-        assert!(watch.look(&reset.repeat(100), Duration::from_secs(1)));
-        assert!(!watch.look(&reset, Duration::from_secs(1)));
+        assert!(watch.look(&reset.repeat(100), Duration::from_secs(1)).is_ok());
+        assert_eq!(
+            watch.look(&reset, Duration::from_secs(1)),
+            Err(Reason::ENHANCE_YOUR_CALM)
+        );
     }
 }
