@@ -1,9 +1,16 @@
 //! `verge check`: is this configuration valid?
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use super::Failure;
+use super::{Failure, run};
+use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
+use crate::tls::{CertificateInfo, Standing};
+
+/// How long before its end a certificate is warned of.
+const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What `verge check` takes.
 #[derive(Debug, clap::Args)]
@@ -15,6 +22,11 @@ pub struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = read(&args.file)?;
+    let clock = Arc::new(SystemClock);
+    let tls = run::terminator(&config, Arc::clone(&clock) as Arc<dyn Clock>)?;
+    for certificate in tls.iter().flat_map(|tls| tls.certificates()) {
+        warn_of(&certificate, clock.now().wall);
+    }
     println!(
         "{}: valid; sites: {}, origins: {}",
         args.file.display(),
@@ -22,6 +34,22 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         config.origins.len()
     );
     Ok(())
+}
+
+/// Says what clients will not like about a certificate.
+fn warn_of(certificate: &CertificateInfo, now: SystemTime) {
+    let Some(file) = &certificate.file else { return };
+    let file = file.display();
+    match certificate.standing(now) {
+        Standing::NotYet => {
+            eprintln!("warning: the certificate in `{file}` is not valid yet; clients refuse it until then")
+        }
+        Standing::Expired => eprintln!("warning: the certificate in `{file}` has expired; clients refuse it: renew it"),
+        Standing::Valid if certificate.standing(now + SOON) == Standing::Expired => {
+            eprintln!("warning: the certificate in `{file}` expires within a week; renew it");
+        }
+        Standing::Valid => {}
+    }
 }
 
 /// Reads a configuration file. Its errors are printed one a line; the failure says how many there were.

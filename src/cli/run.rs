@@ -147,7 +147,7 @@ pub(super) fn terminator(config: &Config, clock: Arc<dyn Clock>) -> Result<Optio
         Ok(terminator) => Ok(Some(Arc::new(terminator))),
         Err(errors) => {
             errors.iter().for_each(|error| eprintln!("{error}"));
-            Err(format!("TLS has {} error(s); nothing was started", errors.len()))
+            Err(format!("TLS cannot be spoken: {} error(s)", errors.len()))
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Ask<'a> {
     pub(super) path: &'a str,
     /// One more field, if there is one.
     pub(super) field: Option<(&'a str, &'a str)>,
+    /// Over TLS and HTTP/2.
+    pub(super) secure: bool,
 }
 
 /// A `GET` of `path`.
@@ -32,10 +34,16 @@ pub(super) fn get(path: &str) -> Ask<'_> {
         method: "GET",
         path,
         field: None,
+        secure: false,
     }
 }
 
 impl<'a> Ask<'a> {
+    /// The same over TLS and HTTP/2.
+    pub(super) fn secure(self) -> Ask<'a> {
+        Ask { secure: true, ..self }
+    }
+
     /// The same with a field.
     pub(super) fn with(self, name: &'a str, value: &'a str) -> Ask<'a> {
         Ask {
@@ -63,6 +71,17 @@ impl Reply {
     }
 }
 
+/// The outcome, if it comes in time.
+pub(super) async fn patiently<T>(outcome: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match tokio::time::timeout(PATIENCE, outcome).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no answer within {PATIENCE:?}"),
+        )),
+    }
+}
+
 /// A connection to the edge.
 pub(super) struct Connection {
     stream: TcpStream,
@@ -84,17 +103,13 @@ impl Connection {
 
     /// Sends a request and reads the answer to its end.
     pub(super) async fn exchange(&mut self, ask: Ask<'_>) -> io::Result<Reply> {
-        match tokio::time::timeout(PATIENCE, self.converse(ask)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("no answer within {PATIENCE:?}"),
-            )),
-        }
+        patiently(self.converse(ask)).await
     }
 
     async fn converse(&mut self, ask: Ask<'_>) -> io::Result<Reply> {
-        let Ask { method, path, field } = ask;
+        let Ask {
+            method, path, field, ..
+        } = ask;
         let field = field.map_or(String::new(), |(name, value)| format!("{name}: {value}\r\n"));
         let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n{field}\r\n", self.host);
         self.stream.write_all(head.as_bytes()).await?;

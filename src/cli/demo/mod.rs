@@ -4,6 +4,7 @@ mod client;
 mod content;
 mod origin;
 mod report;
+mod secure;
 mod walk;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,6 +21,7 @@ use crate::listen::Server;
 
 /// Where the demo listens, unless told otherwise; with `--once`, on any free port.
 const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const SECURE_PORT: u16 = 8443;
 
 /// The edge's RAM cache, in bytes.
 const RAM: u64 = 64 * 1024 * 1024;
@@ -33,26 +35,35 @@ pub struct Args {
     /// Where the edge listens [default: 127.0.0.1:8080; with --once any free port].
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Where it speaks TLS [default: 127.0.0.1:8443; with --once any free port].
+    #[arg(long, value_name = "ADDR")]
+    listen_tls: Option<SocketAddr>,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let clock = Arc::new(AheadClock::default());
     let sample = Sample::start(Arc::clone(&clock) as Arc<dyn Clock>)
         .map_err(|error| format!("the sample origin cannot be started: {error}"))?;
-    let server = edge(address(args), &sample, &clock)?;
-    let reached = reachable(server.addresses[0]);
+    let server = edge(addresses(args), &sample, &clock)?;
+    let [reached, secure] = [0, 1].map(|listener| reachable(server.addresses[listener]));
     let mut report = Report::new();
     report.line(&format!(
-        "An edge on http://{reached}, before a sample origin on http://{}",
+        "An edge on http://{reached} and https://{secure}, before a sample origin on http://{}",
         sample.address
     ));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("the walk cannot be started: {error}"))?;
-    let wrong = runtime.block_on(walk::walk(reached, &server.edge, &sample, &clock, &mut report));
+    let wrong = runtime.block_on(walk::walk(
+        [reached, secure],
+        &server.edge,
+        &sample,
+        &clock,
+        &mut report,
+    ));
     if !args.once {
-        what_to_try(reached, &mut report);
+        what_to_try(reached, secure, &mut report);
         run::wait_for_signal(None)?;
     }
     match wrong.is_empty() {
@@ -61,25 +72,33 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn address(args: &Args) -> SocketAddr {
-    let port = if args.once { 0 } else { ADDRESS.port() };
-    args.listen.unwrap_or(SocketAddr::new(ADDRESS.ip(), port))
+/// Where the edge listens: in clear text, and for TLS.
+fn addresses(args: &Args) -> [SocketAddr; 2] {
+    let address = |given: Option<SocketAddr>, port| {
+        let port = if args.once { 0 } else { port };
+        given.unwrap_or(SocketAddr::new(ADDRESS.ip(), port))
+    };
+    [
+        address(args.listen, ADDRESS.port()),
+        address(args.listen_tls, SECURE_PORT),
+    ]
 }
 
 /// An edge whose only site sends everything to the sample origin.
-fn edge(address: SocketAddr, sample: &Sample, clock: &Arc<AheadClock>) -> Result<Server, Failure> {
-    is_free(address)?;
+fn edge([clear, tls]: [SocketAddr; 2], sample: &Sample, clock: &Arc<AheadClock>) -> Result<Server, Failure> {
+    is_free(clear, "--listen")?;
+    is_free(tls, "--listen-tls")?;
     let mut config = run::of_one_origin(&format!("http://{}", sample.address))?;
-    config.listen = super::run::listeners(&[address], &[]);
+    config.listen = super::run::listeners(&[clear], &[tls]);
     config.cache.ram = RAM;
     run::start(config, Arc::clone(clock) as Arc<dyn Clock>)
 }
 
 /// Sockets that share a port (`SO_REUSEPORT`) would let a second demo take half of the first one's connections.
-fn is_free(address: SocketAddr) -> Result<(), Failure> {
+fn is_free(address: SocketAddr, flag: &str) -> Result<(), Failure> {
     let taken = |error| {
         let other = SocketAddr::new(address.ip(), 0);
-        format!("cannot listen on {address}: {error}; name another address, such as --listen {other} for any free port")
+        format!("cannot listen on {address}: {error}; name another address, such as {flag} {other} for any free port")
     };
     std::net::TcpListener::bind(address).map(drop).map_err(taken)
 }
@@ -94,7 +113,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn what_to_try(edge: SocketAddr, report: &mut Report) {
+fn what_to_try(edge: SocketAddr, secure: SocketAddr, report: &mut Report) {
     report.line("");
     report.line("The edge goes on serving. Open it in a browser, or try in another terminal:");
     report.line("");
@@ -104,8 +123,14 @@ fn what_to_try(edge: SocketAddr, report: &mut Report) {
         ("-i -r 4096-4159 http://EDGE/large", "# each line says its own offset"),
         ("-i http://EDGE/slow", "# slow, once a minute"),
         ("-i http://EDGE/account", "# private: never stored"),
+        (
+            "-ik https://SECURE/",
+            "# TLS and HTTP/2; the certificate is self-signed",
+        ),
     ] {
-        let what = what.replace("EDGE", &edge.to_string());
+        let what = what
+            .replace("EDGE", &edge.to_string())
+            .replace("SECURE", &secure.to_string());
         report.line(&format!("  curl {what:<51} {why}"));
     }
     report.line("");

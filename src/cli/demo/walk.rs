@@ -8,10 +8,11 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::AheadClock;
-use super::client::{Ask, Connection, Reply, get};
+use super::client::{Ask, Connection, Reply, get, patiently};
 use super::content::{LARGE, large};
 use super::origin::Sample;
 use super::report::Report;
+use super::secure;
 use crate::cache::{KeyParts, SchemeClass};
 use crate::clock::{Clock, SystemClock};
 use crate::pipeline::Edge;
@@ -29,9 +30,9 @@ const FORGOTTEN: Duration = Duration::from_secs(2);
 /// What stands for a status where no answer came.
 const NO_ANSWER: &str = "-";
 
-/// Walks through what the edge at `address` does, and gives the titles of the steps that were not as they should be.
+/// Walks through what the edge at these addresses, in clear text and for TLS, does, and gives the titles of the steps that were not as they should be.
 pub(super) async fn walk(
-    address: SocketAddr,
+    [address, secure]: [SocketAddr; 2],
     edge: &Arc<Edge>,
     sample: &Sample,
     clock: &AheadClock,
@@ -39,6 +40,7 @@ pub(super) async fn walk(
 ) -> Vec<String> {
     let mut walk = Walk {
         address,
+        secure,
         connection: None,
         edge,
         sample,
@@ -52,11 +54,14 @@ pub(super) async fn walk(
     walk.private_page().await;
     walk.stale_page().await;
     walk.purges().await;
+    walk.over_tls().await;
     walk.failed
 }
 
 struct Walk<'a> {
     address: SocketAddr,
+    /// Where TLS is spoken.
+    secure: SocketAddr,
     /// One connection for all requests that come one after another.
     connection: Option<Connection>,
     edge: &'a Arc<Edge>,
@@ -340,6 +345,29 @@ impl Walk<'_> {
         .await;
     }
 
+    async fn over_tls(&mut self) {
+        let first = self
+            .step(Step {
+                title: "TLS and HTTP/2: the same site, stored apart from what was asked for in clear text",
+                ask: get("/").secure(),
+                status: 200,
+                says: &["fwd=uri-miss", "stored"],
+                fetches: 1,
+            })
+            .await;
+        let again = Step {
+            title: "Again, on a new connection: a hit over HTTP/2",
+            ask: get("/").secure(),
+            status: 200,
+            says: &["hit"],
+            fetches: 0,
+        };
+        self.step_and(again, |reply, wrong| {
+            wrong.unless(reply.body == first.body, "the same bytes as before");
+        })
+        .await;
+    }
+
     async fn step(&mut self, step: Step<'_>) -> Reply {
         self.step_and(step, |_, _| {}).await
     }
@@ -390,6 +418,9 @@ impl Walk<'_> {
     }
 
     async fn exchange(&mut self, ask: Ask<'_>) -> std::io::Result<Reply> {
+        if ask.secure {
+            return patiently(secure::exchange(self.secure, ask)).await;
+        }
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => Connection::open(self.address).await?,
@@ -418,7 +449,8 @@ fn shown(ask: Ask<'_>) -> String {
         Some(("Range", value)) => format!(" {value}"),
         Some((name, value)) => format!(" {name}: {value}"),
     };
-    format!("{} {}{field}", ask.method, ask.path)
+    let version = if ask.secure { " (HTTP/2)" } else { "" };
+    format!("{} {}{field}{version}", ask.method, ask.path)
 }
 
 /// The answers to [`CROWD`] clients that ask for `path` in the same moment, each on a connection of its own. Those who got
