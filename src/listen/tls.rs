@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use super::transport::Transport;
 
 /// Plain bytes that are sealed ahead of the client's taking them, and written at once.
-const SEALED: usize = 64 * 1024;
+const SEALED: usize = 128 * 1024;
 
 /// What a client gets that speaks HTTP in clear text where TLS is spoken.
 const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n\
