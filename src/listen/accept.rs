@@ -104,8 +104,9 @@ impl Acceptor {
         };
         match &self.speaks {
             Spoken::Clear { h2c: false } => h1::serve(stream, &[], peer, &self.edge).await,
-            Spoken::Clear { h2c: true } => self.serve_either(stream, peer).await,
-            Spoken::Tls(secure) => self.serve_secure(stream, peer, secure).await,
+            // Boxed, so that a connection takes no more room than what is spoken on it.
+            Spoken::Clear { h2c: true } => Box::pin(self.serve_either(stream, peer)).await,
+            Spoken::Tls(secure) => Box::pin(self.serve_secure(stream, peer, secure)).await,
         }
     }
 
@@ -120,7 +121,7 @@ impl Acceptor {
             ..peer
         };
         match stream.session().alpn_protocol() {
-            Some(b"h2") => h2::serve(stream, Bytes::new(), peer, &self.edge).await,
+            Some(b"h2") => Box::pin(h2::serve(stream, Bytes::new(), peer, &self.edge)).await,
             _ => h1::serve(stream, &[], peer, &self.edge).await,
         }
     }
@@ -142,7 +143,7 @@ impl Acceptor {
             return;
         }
         match early.starts_with(PREFACE) {
-            true => h2::serve(stream, early.freeze(), peer, &self.edge).await,
+            true => Box::pin(h2::serve(stream, early.freeze(), peer, &self.edge)).await,
             false => h1::serve(stream, &early, peer, &self.edge).await,
         }
     }
