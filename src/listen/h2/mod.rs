@@ -262,6 +262,7 @@ async fn exchange(
     ledger: Arc<Ledger>,
 ) {
     let interims = work.interims();
+    let takes_trailers = work.request.takes_trailers();
     let wanted = body.as_mut().map(|body| body as &mut (dyn RequestBody + '_));
     let mut working = std::pin::pin!(work.execute(edge, wanted));
     let answered = std::future::poll_fn(|cx| match working.as_mut().poll(cx) {
@@ -281,6 +282,7 @@ async fn exchange(
     };
     if !empty {
         Sending::new(answer.body, stream, ledger, edge.config.client)
+            .with_trailers(takes_trailers)
             .send()
             .await;
     }
