@@ -80,6 +80,7 @@ impl<S: Read + Write> Client<S> {
     }
 
     /// What it speaks over.
+    #[allow(dead_code, reason = "for the tests of transports")]
     pub fn stream(&self) -> &S {
         self.stream.get_ref()
     }
@@ -185,6 +186,7 @@ impl<S: Read + Write> Client<S> {
     }
 
     /// The same, if the connection ends as it should.
+    #[allow(dead_code, reason = "for the tests of transports")]
     pub fn try_rest(&mut self) -> Result<Vec<u8>, Trouble> {
         read_body(&mut self.stream, Framing::UntilClose)
     }
