@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::answer::Answer;
-use super::decide::{Decision, decide};
+use super::decide::{Decision, decide, hsts, route};
 use super::edge::Edge;
 use super::execute::{execute, refresh};
 use super::request::{OwnedRequest, RequestView};
@@ -36,7 +36,10 @@ pub fn begin(edge: &Arc<Edge>, request: &RequestView<'_>) -> Begun {
             }
             Begun::Answer(Answer::stored(serve, now))
         }
-        Decision::Refuse(refused) => own(Answer::refused(refused)),
+        Decision::Refuse(refused) => own(Answer {
+            hsts: route(edge, request).and_then(|route| hsts(route, request.scheme)),
+            ..Answer::refused(refused)
+        }),
         Decision::Redirect(port) => own(Answer::redirected(request, port)),
         Decision::Fetch(route, fetch) => Work::begun(request, Arc::clone(&route), Decision::Fetch(route, fetch)),
         Decision::Pass(route, fwd) => Work::begun(request, Arc::clone(&route), Decision::Pass(route, fwd)),

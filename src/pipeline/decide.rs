@@ -114,7 +114,8 @@ pub fn decide(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Decision
     }
 }
 
-fn route<'e>(edge: &'e Edge, request: &RequestView<'_>) -> Option<&'e Arc<Route>> {
+/// The route of a request; none: nothing is known of its host.
+pub(super) fn route<'e>(edge: &'e Edge, request: &RequestView<'_>) -> Option<&'e Arc<Route>> {
     let (name, _) = crate::target::split_port(&request.host);
     edge.config.sites.route(name, &request.path)
 }

@@ -85,7 +85,7 @@ pub(super) fn as_it_is(request: &OwnedRequest) -> FetchRequest {
         fields,
         upgrade: upgrade(request),
         interims: request.interims.clone(),
-        trailers: takes_trailers(request),
+        trailers: request.takes_trailers(),
     }
 }
 
@@ -162,14 +162,6 @@ fn tell_who_asks(fields: &mut HeaderMap, request: &OwnedRequest) {
             fields.insert(name, value);
         }
     }
-}
-
-/// RFC 9110 10.1.4: whether trailer fields can reach the client. What is stored has none.
-fn takes_trailers(request: &OwnedRequest) -> bool {
-    let is_trailers = |member: &[u8]| member.eq_ignore_ascii_case(b"trailers");
-    request
-        .fields
-        .with(|fields| fields.all(Known::Te).flat_map(list::members).any(is_trailers))
 }
 
 fn upgrade(request: &OwnedRequest) -> Option<String> {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::message::{Framing, Head, Trouble, framing, read_body, read_head, unless_late};
 use super::{PATIENCE, patient};
 
-/// One connection to the edge.
-pub struct Client {
-    stream: BufReader<TcpStream>,
+/// One connection to the edge, over TCP or something on top of it.
+pub struct Client<S = TcpStream> {
+    stream: BufReader<S>,
 }
 
 /// What a client got.
@@ -27,9 +27,7 @@ impl Client {
     /// Connects.
     pub fn to(address: SocketAddr) -> Client {
         let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
-        Client {
-            stream: BufReader::new(patient(stream)),
-        }
+        Client::over(patient(stream))
     }
 
     /// Connects with little room for what is on its way, so that a client which does not read is soon noticed.
@@ -37,13 +35,58 @@ impl Client {
         let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(16 * 1024).unwrap();
         socket.connect_timeout(&address.into(), PATIENCE).unwrap();
+        Client::over(patient(socket.into()))
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn end_sending(&mut self) -> &mut Client {
+        self.stream.get_ref().shutdown(Shutdown::Write).unwrap();
+        self
+    }
+
+    /// The same, if the connection is still there.
+    pub fn try_end_sending(&mut self) {
+        let _ = self.stream.get_ref().shutdown(Shutdown::Write);
+    }
+
+    /// Whether something came, or the connection ended, within 50 ms: to act slowly, not to bring about an order.
+    pub fn answered_within_50ms(&mut self) -> bool {
+        let stream = self.stream.get_ref();
+        stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let came = stream.peek(&mut [0]).is_ok();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        came
+    }
+
+    /// Leaves without reading what came.
+    pub fn reset(self) {
+        socket2::SockRef::from(self.stream.get_ref())
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+    }
+
+    /// The same connection, to be used from another thread.
+    pub fn again(&self) -> Client {
+        Client::over(self.stream.get_ref().try_clone().unwrap())
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// Speaks over `stream`.
+    pub fn over(stream: S) -> Client<S> {
         Client {
-            stream: BufReader::new(patient(socket.into())),
+            stream: BufReader::new(stream),
         }
     }
 
+    /// What it speaks over.
+    #[allow(dead_code, reason = "for the tests of transports")]
+    pub fn stream(&self) -> &S {
+        self.stream.get_ref()
+    }
+
     /// Sends these bytes.
-    pub fn tx(&mut self, bytes: impl AsRef<[u8]>) -> &mut Client {
+    pub fn tx(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.stream.get_mut().write_all(bytes.as_ref()).unwrap();
         self
     }
@@ -54,17 +97,17 @@ impl Client {
     }
 
     /// Asks for `path`.
-    pub fn get(&mut self, path: &str) -> &mut Client {
+    pub fn get(&mut self, path: &str) -> &mut Self {
         self.ask("GET", path, &[])
     }
 
     /// Sends a request without a body, with these field lines.
-    pub fn ask(&mut self, method: &str, path: &str, fields: &[&str]) -> &mut Client {
+    pub fn ask(&mut self, method: &str, path: &str, fields: &[&str]) -> &mut Self {
         self.tx(request(method, path, fields))
     }
 
     /// Sends a request with this body.
-    pub fn send(&mut self, method: &str, path: &str, body: &str) -> &mut Client {
+    pub fn send(&mut self, method: &str, path: &str, body: &str) -> &mut Self {
         self.tx(request(method, path, &[&format!("Content-Length: {}", body.len())]) + body)
     }
 
@@ -87,7 +130,8 @@ impl Client {
             .unwrap_or_else(|trouble| panic!("no response: {trouble:?}"))
     }
 
-    fn try_rx_head(&mut self) -> Result<Response, Trouble> {
+    /// The same, or sees that none comes.
+    pub fn try_rx_head(&mut self) -> Result<Response, Trouble> {
         let head = read_head(&mut self.stream)?;
         match (head.word(0), head.word(1).parse()) {
             ("HTTP/1.1", Ok(status)) => Ok(Response {
@@ -129,43 +173,22 @@ impl Client {
         }
     }
 
-    /// Says that nothing more will be sent.
-    pub fn end_sending(&mut self) -> &mut Client {
-        self.stream.get_ref().shutdown(Shutdown::Write).unwrap();
-        self
-    }
-
-    /// The same, if the connection is still there.
-    pub fn try_end_sending(&mut self) {
-        let _ = self.stream.get_ref().shutdown(Shutdown::Write);
-    }
-
     /// Reads to the end of the connection, whatever comes.
     pub fn drain(&mut self) {
-        let _ = unless_late(self.stream.read_to_end(&mut Vec::new()));
+        self.rest();
     }
 
-    /// Whether something came, or the connection ended, within 50 ms: to act slowly, not to bring about an order.
-    pub fn answered_within_50ms(&mut self) -> bool {
-        let stream = self.stream.get_ref();
-        stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        let came = stream.peek(&mut [0]).is_ok();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        came
+    /// What comes until the end of the connection.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let _ = unless_late(self.stream.read_to_end(&mut rest));
+        rest
     }
 
-    /// Leaves without reading what came.
-    pub fn reset(self) {
-        socket2::SockRef::from(self.stream.get_ref())
-            .set_linger(Some(Duration::ZERO))
-            .unwrap();
-    }
-
-    /// The same connection, to be used from another thread.
-    pub fn again(&self) -> Client {
-        Client {
-            stream: BufReader::new(self.stream.get_ref().try_clone().unwrap()),
-        }
+    /// The same, if the connection ends as it should.
+    #[allow(dead_code, reason = "for the tests of transports")]
+    pub fn try_rest(&mut self) -> Result<Vec<u8>, Trouble> {
+        read_body(&mut self.stream, Framing::UntilClose)
     }
 }
 

@@ -1,7 +1,6 @@
 //! HTTP/1.1 messages as a strict peer reads them: what is not as the RFC says is an error, never a guess.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read};
-use std::net::TcpStream;
 
 /// Nobody sends larger heads here.
 const MAX_HEAD: usize = 64 * 1024;
@@ -75,7 +74,7 @@ pub fn framing(head: &Head, unsaid: Framing) -> Result<Framing, Trouble> {
 }
 
 /// Reads a head.
-pub fn read_head(stream: &mut BufReader<TcpStream>) -> Result<Head, Trouble> {
+pub fn read_head<S: Read>(stream: &mut BufReader<S>) -> Result<Head, Trouble> {
     let mut size = 0;
     let mut head = Head {
         first: read_line(stream, &mut size)?,
@@ -100,7 +99,7 @@ fn split_field(line: &str) -> Result<(String, String), Trouble> {
 }
 
 /// A line without its CRLF; a bare LF or a NUL is an error.
-fn read_line(stream: &mut BufReader<TcpStream>, size: &mut usize) -> Result<String, Trouble> {
+fn read_line<S: Read>(stream: &mut BufReader<S>, size: &mut usize) -> Result<String, Trouble> {
     let mut line = Vec::new();
     let read = stream.take((MAX_HEAD - *size) as u64).read_until(b'\n', &mut line);
     *size += unless_late(read)?;
@@ -110,7 +109,9 @@ fn read_line(stream: &mut BufReader<TcpStream>, size: &mut usize) -> Result<Stri
     if !line.ends_with(b"\n") {
         return Err(Trouble::Cut(0));
     }
-    let text = String::from_utf8_lossy(&line).into_owned();
+    // Bytes that are no UTF-8 stay apart from one another.
+    let latin1 = |line: Vec<u8>| line.into_iter().map(char::from).collect();
+    let text = String::from_utf8(line).unwrap_or_else(|error| latin1(error.into_bytes()));
     match text.strip_suffix("\r\n") {
         Some(line) if !line.contains(['\r', '\n', '\0']) => Ok(line.to_owned()),
         _ => Err(Trouble::Malformed(text)),
@@ -118,7 +119,7 @@ fn read_line(stream: &mut BufReader<TcpStream>, size: &mut usize) -> Result<Stri
 }
 
 /// Reads a body to its end.
-pub fn read_body(stream: &mut BufReader<TcpStream>, framing: Framing) -> Result<Vec<u8>, Trouble> {
+pub fn read_body<S: Read>(stream: &mut BufReader<S>, framing: Framing) -> Result<Vec<u8>, Trouble> {
     let mut body = Vec::new();
     match framing {
         Framing::Length(length) => read_more(stream, &mut body, length)?,
@@ -131,7 +132,7 @@ pub fn read_body(stream: &mut BufReader<TcpStream>, framing: Framing) -> Result<
 }
 
 /// Appends exactly `length` bytes to `body`.
-fn read_more(stream: &mut BufReader<TcpStream>, body: &mut Vec<u8>, length: usize) -> Result<(), Trouble> {
+fn read_more<S: Read>(stream: &mut BufReader<S>, body: &mut Vec<u8>, length: usize) -> Result<(), Trouble> {
     let read = unless_late(stream.take(length as u64).read_to_end(body))?;
     if read < length {
         Err(Trouble::Cut(body.len()))
@@ -141,7 +142,7 @@ fn read_more(stream: &mut BufReader<TcpStream>, body: &mut Vec<u8>, length: usiz
 }
 
 /// Reads a chunk; `false` for the last one. The tests send no trailers and expect none.
-fn read_chunk(stream: &mut BufReader<TcpStream>, body: &mut Vec<u8>) -> Result<bool, Trouble> {
+fn read_chunk<S: Read>(stream: &mut BufReader<S>, body: &mut Vec<u8>) -> Result<bool, Trouble> {
     let cut = |trouble, body: &[u8]| match trouble {
         Trouble::Closed | Trouble::Cut(_) => Trouble::Cut(body.len()),
         trouble => trouble,

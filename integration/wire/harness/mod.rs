@@ -13,10 +13,11 @@ use std::time::{Duration, SystemTime};
 
 use verge::cache::{KeyParts, SchemeClass, Secret};
 use verge::clock::ManualClock;
-use verge::config::{self, Config};
+use verge::config::{self, Config, Speaks};
 use verge::listen::{Bound, OnThisThread, Server};
 use verge::origin::Fetch;
 use verge::pipeline::Edge;
+use verge::tls::Terminator;
 
 pub use client::{Client, Response, request};
 pub use message::{Head, Trouble};
@@ -25,7 +26,8 @@ pub use origin::{Asked, Origin};
 /// How long anything is waited for; a test that waits longer fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-fn patient(stream: TcpStream) -> TcpStream {
+/// Waits no longer than the tests do.
+pub fn patient(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
     stream.set_nodelay(true).unwrap();
@@ -108,6 +110,7 @@ pub fn serve(config: Config, clock: ManualClock) -> Server {
         |origin: &config::Origin| Arc::new(verge::origin::Origin::new(origin.reach.clone()).unwrap()) as Arc<dyn Fetch>;
     let origins = config.origins.iter().map(fetch).collect();
     let bound = Bound::new(&config.listen, config.threads).unwrap();
+    let tls = terminator(&config, &clock);
     let edge = Edge::new(
         Arc::new(config),
         origins,
@@ -115,7 +118,18 @@ pub fn serve(config: Config, clock: ManualClock) -> Server {
         Arc::new(clock),
         Arc::new(OnThisThread),
     );
-    Server::start(Arc::new(edge), None, bound).unwrap()
+    Server::start(Arc::new(edge), tls, bound).unwrap()
+}
+
+/// What its TLS listeners share, if there are any.
+fn terminator(config: &Config, clock: &ManualClock) -> Option<Arc<Terminator>> {
+    let asked = config.listen.iter().filter_map(|listener| match &listener.speaks {
+        Speaks::Tls(asked) => Some(asked.clone()),
+        Speaks::Clear { .. } => None,
+    });
+    let asked: Vec<_> = asked.collect();
+    let made = || Terminator::new(config.tls.clone(), asked.clone(), Arc::new(clock.clone()));
+    (!asked.is_empty()).then(|| Arc::new(made().unwrap_or_else(|errors| panic!("{errors:?}"))))
 }
 
 /// The configuration of [`World::with`].

@@ -174,7 +174,8 @@ impl<S: Transport> Connection<'_, S> {
             Ok(Some((head, consumed))) => (self.decide(&head), consumed),
             Err(refusal) => {
                 let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
-                (refused(Refused::new(status, refusal.detail())), 0)
+                let method = self.method_so_far();
+                (refused(Refused::new(status, refusal.detail()), method), 0)
             }
         };
         bytes::Buf::advance(&mut self.buffers.input, consumed);
@@ -205,7 +206,7 @@ impl<S: Transport> Connection<'_, S> {
             trailers: head.version == Version::Http11 && takes_trailers(head),
         };
         match ask(self.edge, &self.peer, asked) {
-            Err(why) => refused(why),
+            Err(why) => refused(why, head.method),
             Ok(Begun::Answer(answer)) => Step::Answer(
                 answer,
                 Wire {
@@ -223,8 +224,16 @@ impl<S: Transport> Connection<'_, S> {
         }
     }
 
+    /// The method of a head that could not be read, as far as answers differ by it.
+    fn method_so_far(&self) -> &'static str {
+        match self.buffers.input.starts_with(b"HEAD ") {
+            true => "HEAD",
+            false => "GET",
+        }
+    }
+
     async fn refuse(&mut self, why: Refused) -> After {
-        match refused(why) {
+        match refused(why, self.method_so_far()) {
             Step::Answer(answer, wire) => self.send(answer, wire).await,
             _ => After::Close,
         }
@@ -367,13 +376,14 @@ enum Received {
     TooLate,
 }
 
-fn refused(refused: Refused) -> Step {
+/// An answer after which nothing more is read.
+fn refused(refused: Refused, method: &str) -> Step {
     let wire = Wire {
         http10: false,
         keep_alive: false,
         trailers: false,
     };
-    Step::Answer(Answer::refused(refused), wire)
+    Step::Answer(Answer::refused(refused).answering(method), wire)
 }
 
 fn after(sent: Sent, wire: Wire) -> After {

@@ -172,11 +172,11 @@ impl<S: Transport> Connection<'_, S> {
         let (head, stream) = request.into_parts();
         let mut lines = Lines::new();
         let asked = head::asked(&head, stream.is_end_stream(), &mut lines);
-        let (length, waits, method) = match &asked {
-            Ok(asked) => (asked.body, head::waits(&asked.fields), asked.method),
-            Err(_) => (RequestLength::None, Ok(false), "GET"),
+        let (length, waits) = match &asked {
+            Ok(asked) => (asked.body, head::waits(&asked.fields)),
+            Err(_) => (RequestLength::None, Ok(false)),
         };
-        let refused = |why: Refused| Begun::Answer(Answer::refused(why).answering(method));
+        let refused = |why: Refused| Begun::Answer(Answer::refused(why).answering(head.method.as_str()));
         let begun = match (asked, &waits) {
             (Err(why), _) => refused(why),
             (_, Err(why)) => refused(*why),
@@ -262,6 +262,7 @@ async fn exchange(
     ledger: Arc<Ledger>,
 ) {
     let interims = work.interims();
+    let takes_trailers = work.request.takes_trailers();
     let wanted = body.as_mut().map(|body| body as &mut (dyn RequestBody + '_));
     let mut working = std::pin::pin!(work.execute(edge, wanted));
     let answered = std::future::poll_fn(|cx| match working.as_mut().poll(cx) {
@@ -281,6 +282,7 @@ async fn exchange(
     };
     if !empty {
         Sending::new(answer.body, stream, ledger, edge.config.client)
+            .with_trailers(takes_trailers)
             .send()
             .await;
     }

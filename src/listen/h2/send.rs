@@ -44,6 +44,8 @@ pub struct Sending<'a> {
     ahead: VecDeque<Bytes>,
     ended: bool,
     trailers: Option<HeaderMap>,
+    /// The client takes trailer fields (RFC 9110 10.1.4).
+    takes_trailers: bool,
     limits: ClientLimits,
     deadline: Deadline,
 }
@@ -58,9 +60,15 @@ impl<'a> Sending<'a> {
             ahead: VecDeque::with_capacity(2),
             ended: false,
             trailers: None,
+            takes_trailers: false,
             limits,
             deadline: Deadline::default(),
         }
+    }
+
+    /// With the trailer fields behind it, if the client takes them.
+    pub fn with_trailers(self, takes_trailers: bool) -> Self {
+        Sending { takes_trailers, ..self }
     }
 
     /// Sends it to its end, or for as long as the client wants it.
@@ -106,7 +114,7 @@ impl<'a> Sending<'a> {
                 Poll::Pending => break,
                 Poll::Ready(None) => {
                     self.ended = true;
-                    self.trailers = self.body.take_trailers();
+                    self.trailers = self.body.take_trailers().filter(|_| self.takes_trailers);
                 }
                 Poll::Ready(Some(Ok(piece))) if piece.is_empty() => {}
                 Poll::Ready(Some(Ok(piece))) => self.ahead.push_back(piece),
