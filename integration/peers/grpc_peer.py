@@ -159,7 +159,8 @@ def check(checks, how, channel, origin):
     calls = [call("Slow").future(b"%d" % number, timeout=60) for number in range(1000)]
     right = sum(future.exception() is None and future.result() == b"%d" % number for number, future in enumerate(calls))
     codes = {str(future.code()) for future in calls}
-    checks(f"{how}: 1,000 calls at once", right == 1000, f"{right} answered in {time.monotonic() - began:.2f} s, {', '.join(codes)}")
+    checks(f"{how}: 1,000 calls at once", right == 1000,
+           f"{right} answered in {time.monotonic() - began:.2f} s, {', '.join(codes)}")
 
 
 def main():

@@ -110,7 +110,8 @@ BROKEN = {
 def make_pairs(d, authority, times):
     """Folders with a pair each; serial numbers count from 1000."""
     for number in range(times + 1):
-        pem, key = authority.sign("pair", ["www.test", "127.0.0.1"], serial=1000 + number, kind="rsa" if number % 20 == 7 else "ec")
+        kind = "rsa" if number % 20 == 7 else "ec"
+        pem, key = authority.sign("pair", ["www.test", "127.0.0.1"], serial=1000 + number, kind=kind)
         pair = d / f"pair{number}"
         pair.mkdir()
         pem.rename(pair / "cert.pem")
@@ -151,8 +152,9 @@ def main():
                 client.start()
             before, _ = verge.memory()
             seconds = given.times // 4 + 1
-            h2load = subprocess.Popen(["h2load", "-t1", "-c4", "-m4", "-D", str(seconds), f"https://127.0.0.1:{verge.ports[0]}/bytes/1000"],
-                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=lambda: os.nice(15))
+            h2load = subprocess.Popen(["h2load", "-t1", "-c4", "-m4", "-D", str(seconds),
+                                       f"https://127.0.0.1:{verge.ports[0]}/bytes/1000"], stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT, text=True, preexec_fn=lambda: os.nice(15))
             breaks, serial, wrong, began = iter(BROKEN.items()), 1000, [], time.monotonic()
             followed = stayed = 0
             for number in range(1, given.times + 1):
@@ -186,7 +188,8 @@ def main():
             checks("nor of h2load's", counts and int(counts[1]) > 1000 and counts.groups()[1:] == ("0", "0", "0"),
                    counts[0] if counts else printed[-300:])
             now, most = verge.memory()
-            checks("memory stays bounded", now < before + 64 * 1024, f"{before // 1024} MiB before, {now // 1024} after, at most {most // 1024}")
+            checks("memory stays bounded", now < before + 64 * 1024,
+                   f"{before // 1024} MiB before, {now // 1024} after, at most {most // 1024}")
             checks("Verge still runs", verge.process.poll() is None)
     checks.finish()
 
