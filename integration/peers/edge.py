@@ -5,6 +5,7 @@ import http.server
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,8 @@ def arguments(doc, more=lambda parser: None):
     parser.add_argument("--verge", required=True, metavar="PATH", help="the program `verge`")
     more(parser)
     given = parser.parse_args()
+    # Told to end, a program still ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     given.verge = os.path.abspath(given.verge)
     return given
 
