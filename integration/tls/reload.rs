@@ -51,7 +51,11 @@ fn broken_files_leave_all_as_it_was() {
     let contents = |file: &str| std::fs::read(edge.folder.path().join(file)).unwrap();
     for (file, broken, part) in [
         ("c1.pem", &b""[..], "it holds no certificate"),
-        ("c1.pem", &b"-----BEGIN CERTIFICATE-----\nAAAA\n"[..], "it is not whole"),
+        (
+            "c1.pem",
+            &b"-----BEGIN CERTIFICATE-----\nAAAA\n"[..],
+            "it is not whole (no line says -----END CERTIFICATE-----)",
+        ),
         (
             "c1.pem",
             &b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"[..],

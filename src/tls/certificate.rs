@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustls::SignatureScheme;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
@@ -142,7 +142,21 @@ fn chain(files: &Files, path: &Path) -> Result<Vec<CertificateDer<'static>>, Tls
             Err(TlsError::new(path, what))
         }
         Ok(chain) => Ok(chain),
-        Err(error) => Err(TlsError::new(path, format!("it is not whole ({error}); write it anew"))),
+        Err(error) => Err(TlsError::new(
+            path,
+            format!("it is not whole ({}); write it anew", said(&error)),
+        )),
+    }
+}
+
+/// What is wrong with PEM; the error itself shows lines as lists of numbers.
+fn said(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            format!("no line says -----END {}-----", String::from_utf8_lossy(end_marker))
+        }
+        pem::Error::IllegalSectionStart { line } => format!("no section begins with {}", line.escape_ascii()),
+        error => error.to_string(),
     }
 }
 
@@ -152,7 +166,10 @@ fn key(files: &Files, path: &Path) -> Result<Arc<dyn SigningKey>, TlsError> {
         let encrypted = contents.windows(9).any(|window| window == b"ENCRYPTED");
         let what = match encrypted {
             true => "its key is encrypted; write it in clear, with `openssl pkey -in THIS -out OTHER`".to_owned(),
-            false => format!("it holds no private key ({error}); write it in PEM, as PKCS#8, PKCS#1 or SEC1"),
+            false => {
+                let said = said(&error);
+                format!("it holds no private key ({said}); write it in PEM, as PKCS#8, PKCS#1 or SEC1")
+            }
         };
         TlsError::new(path, what)
     })?;
