@@ -233,6 +233,11 @@ impl<'e> Round<'e> {
 
     /// A response that may be stored is on its way: is it for this request?
     fn filling(&mut self, head: Arc<Head>, follower: Follower) -> Step {
+        // An error too that others were told of a while ago is for nobody who comes now.
+        if !self.will_do(&head, follower.leads()) {
+            self.only_newer = true;
+            return Step::Again;
+        }
         if let Some(answer) = self.stale_for(head.status) {
             return Step::Done(answer);
         }
@@ -242,10 +247,6 @@ impl<'e> Round<'e> {
                 .is_none_or(|vary| self.request.fields.with(|fields| vary.is(fields)))
         };
         if !selected(&head) {
-            return Step::Again;
-        }
-        if !self.will_do(&head, follower.leads()) {
-            self.only_newer = true;
             return Step::Again;
         }
         let any_order = follower.reads_in_any_order();

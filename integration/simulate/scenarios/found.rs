@@ -186,3 +186,18 @@ fn the_rest_of_another_version_is_not_taken() {
     );
     assert_eq!(ledger.tally.get("bodies that broke off"), Some(&1));
 }
+
+#[test]
+fn who_joins_a_lone_slow_reader_is_not_held_up_by_it() {
+    let mut resource = plain(300_000);
+    resource.behaviours[0].pause = 1;
+    let stalled = Ask {
+        stall: Some((0, 60_000)),
+        ..Ask::default()
+    };
+    // The origin has been stopped for the first one alone when the second comes.
+    let mut plan = of(resource, asks([(0, stalled), (2000, Ask::default())]));
+    plan.knobs.ram = 256 << 10;
+    let ledger = keeps_the_rules(&plan);
+    assert_eq!(ledger.tally.get("bodies that broke off"), None);
+}

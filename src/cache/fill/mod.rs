@@ -98,6 +98,8 @@ struct Reader {
     /// What it reads next; `None` before it reads at all.
     offset: Option<u64>,
     waker: Option<Waker>,
+    /// It had read all there was, has been woken for more, and has not had its turn yet.
+    due: bool,
 }
 
 impl Fill {
@@ -161,7 +163,10 @@ impl Fill {
         if state.readers.len() >= max_readers {
             return Err(NoJoin::Full);
         }
+        let was_open = self.open(&state);
         let slot = state.readers.insert(Reader::default());
+        // Several readers have a larger window than one.
+        self.wake_if_opened(was_open, state);
         Ok(Follower {
             fill: Arc::clone(self),
             slot,
@@ -265,7 +270,16 @@ impl Fill {
             let slowest = state.readers.iter().filter_map(|(_, reader)| reader.offset).min();
             return slowest.is_none_or(|slowest| state.buffer.end() < slowest + self.terms.window);
         }
-        state.buffer.is_kept() || state.buffer.end() < fastest(state) + self.window(state)
+        state.buffer.is_kept() || state.buffer.end() < front(state) + self.window(state)
+    }
+
+    /// Has the filler read on, if it may and could not before.
+    fn wake_if_opened(&self, was_open: bool, mut state: parking_lot::MutexGuard<'_, State>) {
+        if !was_open && self.open(&state) {
+            let filler = state.filler.take();
+            drop(state);
+            filler.into_iter().for_each(Waker::wake);
+        }
     }
 
     fn window(&self, state: &State) -> u64 {
@@ -273,7 +287,7 @@ impl Fill {
         // be would otherwise hold as many whole windows.
         match state.phase {
             Phase::Passing(..) => self.terms.pass_window,
-            _ if state.readers.len() < 2 => self.terms.pass_window,
+            _ if state.readers.len() < 2 => self.terms.pass_window.min(self.terms.window),
             _ => self.terms.window,
         }
     }
@@ -284,7 +298,7 @@ impl Fill {
             return;
         }
         let slowest = state.readers.iter().map(|(_, reader)| reader.offset.unwrap_or(0)).min();
-        let floor = fastest(state).saturating_sub(self.window(state));
+        let floor = front(state).saturating_sub(self.window(state));
         state.buffer.forget_before(slowest.unwrap_or(0).max(floor));
     }
 
@@ -314,13 +328,13 @@ impl Fill {
     }
 }
 
-fn fastest(state: &State) -> u64 {
-    state
-        .readers
-        .iter()
-        .filter_map(|(_, reader)| reader.offset)
-        .max()
-        .unwrap_or(0)
+/// What a window is counted from: where the fastest reader is, or one that is no slower but waits for its turn, on a busier
+/// thread perhaps. A slow one is never due: it does not ask for more.
+fn front(state: &State) -> u64 {
+    let readers = || state.readers.iter().map(|(_, reader)| reader);
+    let fastest = readers().filter_map(|reader| reader.offset).max().unwrap_or(0);
+    let due = readers().filter(|reader| reader.due);
+    due.map(|reader| reader.offset.unwrap_or(0)).fold(fastest, u64::min)
 }
 
 fn set_waker(slot: &mut Option<Waker>, cx: &Context<'_>) {
@@ -335,7 +349,11 @@ fn wake_all(mut state: parking_lot::MutexGuard<'_, State>) {
     let wakers: SmallVec<[Waker; 4]> = state
         .readers
         .iter_mut()
-        .filter_map(|(_, reader)| reader.waker.take())
+        .filter_map(|(_, reader)| {
+            let waker = reader.waker.take()?;
+            reader.due = true;
+            Some(waker)
+        })
         .collect();
     drop(state);
     wakers.into_iter().for_each(Waker::wake);
@@ -399,7 +417,9 @@ impl Follower {
 
     fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let mut state = self.fill.state.lock();
-        Poll::Ready(match &state.phase {
+        let was_open = self.fill.open(&state);
+        state.readers[self.slot].due = false;
+        let outcome = match &state.phase {
             Phase::Requested => {
                 set_waker(&mut state.readers[self.slot].waker, cx);
                 return Poll::Pending;
@@ -412,14 +432,17 @@ impl Follower {
             Phase::Passing(head, _) => Outcome::Released(head.status),
             Phase::Validated(version) => Outcome::Validated(Arc::clone(version)),
             Phase::Failed(error) => Outcome::Failed(*error),
-        })
+        };
+        self.fill.wake_if_opened(was_open, state);
+        Poll::Ready(outcome)
     }
 
     /// What of the body is at `offset`; `None` at its end.
     pub fn poll_at(&self, offset: u64, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, FetchError>>> {
         let mut state = self.fill.state.lock();
         let was_open = self.fill.open(&state);
-        state.readers[self.slot].offset = Some(offset);
+        let reader = &mut state.readers[self.slot];
+        (reader.offset, reader.due) = (Some(offset), false);
         let found = match state.buffer.at(offset) {
             At::Bytes(bytes) => Poll::Ready(Some(Ok(bytes))),
             At::Gone => Poll::Ready(Some(Err(FetchError::FellBehind))),
@@ -433,11 +456,7 @@ impl Follower {
             },
         };
         self.fill.forget(&mut state);
-        if !was_open && self.fill.open(&state) {
-            let filler = state.filler.take();
-            drop(state);
-            filler.into_iter().for_each(Waker::wake);
-        }
+        self.fill.wake_if_opened(was_open, state);
         found
     }
 
