@@ -20,6 +20,9 @@ use crate::listen::transport::Transport;
 /// Writes are gathered up to the size of a TLS record (RFC 8446 5.1).
 const GATHERED: usize = 16 * 1024;
 
+/// Reads of a turn. A client whose frames cost much and bring little would otherwise hold its thread for long.
+const READS: usize = 4;
+
 /// A client's connection as the h2 crate sees it: shared with the one who serves it, because the crate flushes after every
 /// frame and only the one who serves it knows when there is nothing more to write.
 pub struct Io<S>(Arc<Mutex<Wire<S>>>);
@@ -38,6 +41,8 @@ struct Wire<S> {
     fault: Option<Reason>,
     clock: Arc<dyn Clock>,
     watch: Watch,
+    /// Reads that are left before other connections have their turn.
+    reads: usize,
     /// What is to go out, of which `gone` bytes have.
     gathered: Vec<u8>,
     gone: usize,
@@ -54,6 +59,7 @@ impl<S: Transport> Io<S> {
             fault: None,
             watch: Watch::new(clock.monotonic()),
             clock,
+            reads: READS,
             gathered: Vec::new(),
             gone: 0,
             limits,
@@ -64,6 +70,11 @@ impl<S: Transport> Io<S> {
     /// Why the connection has to end, if it has to: too many frames of some kind.
     pub fn fault(&self) -> Option<Reason> {
         self.0.lock().fault
+    }
+
+    /// Begins a turn.
+    pub fn begin_turn(&self) {
+        self.0.lock().reads = READS;
     }
 
     /// Sends what has been written.
@@ -98,6 +109,7 @@ impl<S: Transport> Wire<S> {
             Poll::Pending => return self.poll_stalled(cx),
         };
         self.deadline.extend_for(written, &self.limits);
+        self.watch.sent(written);
         self.gone += written.min(left);
         if self.gone == self.gathered.len() {
             self.gathered.clear();
@@ -128,6 +140,11 @@ impl<S: Transport> AsyncRead for Io<S> {
         if this.fault.is_some() {
             return Poll::Pending;
         }
+        if this.reads == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        this.reads -= 1;
         let before = buf.filled().len();
         if this.early.is_empty() {
             ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;

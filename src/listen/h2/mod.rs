@@ -56,6 +56,7 @@ pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, edge: &Arc
         .max_send_buffer_size(AT_ONCE)
         .handshake::<_, Piece>(io.clone());
     let shaken = std::future::poll_fn(|cx| {
+        io.begin_turn();
         let shaken = Pin::new(&mut handshake).poll(cx);
         match io.poll_send(cx) {
             Poll::Ready(Err(_)) => Poll::Ready(None),
@@ -105,6 +106,7 @@ enum Accepted {
 impl<S: Transport> Connection<'_, S> {
     /// Ready once the connection is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.io.begin_turn();
         let mut taken = 0;
         let over = loop {
             match self.accept(cx) {

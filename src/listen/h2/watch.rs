@@ -13,9 +13,6 @@ const HEAD: usize = 9;
 /// Before its first frame a client sends the preface (RFC 9113 3.4).
 const PREFACE: usize = 24;
 
-/// `WINDOW_UPDATE`s below this many bytes make us send many small frames.
-const SMALL_UPDATE: u32 = 1024;
-
 /// Requests taken back. They may have cost as much as those that were answered.
 const RESETS: Bucket = Bucket::new(1_000, 100);
 
@@ -24,15 +21,17 @@ const RESETS: Bucket = Bucket::new(1_000, 100);
 const IDLE_FRAMES: Bucket = Bucket::new(1_000, 100);
 const BROUGHT_ALONG: u64 = 4;
 
-/// Small window updates. A client that takes little at a time sends one for each piece.
-const SMALL_UPDATES: Bucket = Bucket::new(10_000, 1_000);
+/// Window updates. What is sent to the client gives tokens back: one that takes data has reason to send them, even one for
+/// each small piece.
+const UPDATES: Bucket = Bucket::new(10_000, 1_000);
+const BYTES_AN_UPDATE: usize = 512;
 
 /// Reads frame heads from the bytes that come in.
 #[derive(Debug)]
 pub struct Watch {
     /// Bytes to pass over: of the preface, or of a frame's payload.
     skip: usize,
-    head: [u8; HEAD + 4],
+    head: [u8; HEAD],
     have: usize,
     /// Its first frame has come.
     begun: bool,
@@ -48,13 +47,13 @@ impl Watch {
     pub fn new(now: Duration) -> Self {
         Watch {
             skip: PREFACE,
-            head: [0; HEAD + 4],
+            head: [0; HEAD],
             have: 0,
             begun: false,
             now,
             resets: RESETS,
             idle: IDLE_FRAMES,
-            updates: SMALL_UPDATES,
+            updates: UPDATES,
         }
     }
 
@@ -69,26 +68,20 @@ impl Watch {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
             bytes = &bytes[skipped..];
-            let wanted = self.wanted();
-            let taken = (wanted - self.have).min(bytes.len());
+            let taken = (HEAD - self.have).min(bytes.len());
             self.head[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
             self.have += taken;
             bytes = &bytes[taken..];
-            // The type may show that four bytes more are of interest.
-            if self.have == wanted && self.have == self.wanted() {
+            if self.have == HEAD {
                 self.frame()?;
             }
         }
         Ok(())
     }
 
-    /// Bytes of the frame to look at: its head, and the increment of a `WINDOW_UPDATE`.
-    fn wanted(&self) -> usize {
-        const WINDOW_UPDATE: u8 = 8;
-        match self.have >= HEAD && self.head[3] == WINDOW_UPDATE && self.length() == 4 {
-            true => HEAD + 4,
-            false => HEAD,
-        }
+    /// Counts what has been sent to the client.
+    pub fn sent(&mut self, bytes: usize) {
+        self.updates.give((bytes * 1000 / BYTES_AN_UPDATE) as u64);
     }
 
     fn length(&self) -> usize {
@@ -104,20 +97,17 @@ impl Watch {
             return Err(Reason::PROTOCOL_ERROR);
         }
         let length = self.length();
-        self.skip = length - (self.have - HEAD);
-        let increment = u32::from_be_bytes([self.head[9], self.head[10], self.head[11], self.head[12]]);
-        let small = self.have > HEAD && increment < SMALL_UPDATE;
+        self.skip = length;
         self.have = 0;
         let fits = match self.head[3] {
             0 => length > 0 || self.head[4] & END_STREAM != 0 || self.idle.take(),
             // HEADERS brings a request, or trailers.
             1 => {
-                self.idle.give(BROUGHT_ALONG);
+                self.idle.give(BROUGHT_ALONG * 1000);
                 true
             }
             3 => self.resets.take(),
-            8 if small => self.updates.take(),
-            8 => true,
+            8 => self.updates.take(),
             _ => self.idle.take(),
         };
         fits.then_some(()).ok_or(Reason::ENHANCE_YOUR_CALM)
@@ -147,11 +137,12 @@ impl Bucket {
         let come = u64::try_from(passed.as_millis())
             .unwrap_or(u64::MAX)
             .saturating_mul(self.rate);
-        self.left = self.left.saturating_add(come).min(self.most);
+        self.give(come);
     }
 
-    fn give(&mut self, tokens: u64) {
-        self.left = (self.left + tokens * 1000).min(self.most);
+    /// Thousandths of tokens.
+    fn give(&mut self, thousandths: u64) {
+        self.left = self.left.saturating_add(thousandths).min(self.most);
     }
 
     fn take(&mut self) -> bool {
@@ -215,13 +206,7 @@ mod tests {
 
     #[test]
     fn work_does_not() {
-        let large_update = frame(8, 0, &[0, 1, 0, 0]);
-        for frame in [
-            frame(1, 5, &[0; 30]),
-            frame(0, 0, &[0; 16_384]),
-            frame(0, 1, &[]),
-            large_update,
-        ] {
+        for frame in [frame(1, 5, &[0; 30]), frame(0, 0, &[0; 16_384]), frame(0, 1, &[])] {
             assert!(passes(&frame, 20_000, 8192), "{frame:?}");
         }
     }
@@ -232,6 +217,20 @@ mod tests {
         let with = |more: Vec<u8>| [request.clone(), more].concat();
         assert!(passes(&with(frame(16, 0, b"u=1").repeat(4)), 10_000, 8192));
         assert!(!passes(&with(frame(3, 0, &[0, 0, 0, 8])), 1_001, 8192));
+    }
+
+    #[test]
+    fn who_takes_data_may_update_its_windows() {
+        let mut watch = Watch::new(Duration::ZERO);
+        let mut begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        begin.extend(frame(4, 0, &[]));
+        assert!(watch.look(&begin, Duration::ZERO).is_ok());
+        let update = frame(8, 0, &[0, 0, 0, 1]);
+        for _ in 0..30_000 {
+            watch.sent(BYTES_AN_UPDATE);
+            assert!(watch.look(&update, Duration::ZERO).is_ok());
+        }
+        assert!(watch.look(&update.repeat(10_001), Duration::ZERO).is_err());
     }
 
     #[test]
