@@ -196,6 +196,11 @@ impl<S: Transport> AsyncWrite for Io<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
-        Pin::new(&mut self.0.lock().stream).poll_shutdown(cx)
+        let wire = &mut *self.0.lock();
+        match wire.fault {
+            // See `h2::PENALTY`.
+            Some(_) => Poll::Ready(Ok(())),
+            None => Pin::new(&mut wire.stream).poll_shutdown(cx),
+        }
     }
 }

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -43,6 +44,10 @@ const QUEUED: usize = 4 * 1024 * 1024;
 /// Bytes of a request's body that may come before the origin has taken any: of one, and of all on a connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// How long a connection that was ended for what its client sent stays open, unread: whoever floods would else be back at
+/// once, and a close with bytes unread could keep its client from learning why.
+const PENALTY: Duration = Duration::from_secs(1);
 
 /// Serves one client's connection to its end; `early` has been read from it already.
 pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, edge: &Arc<Edge>) {
@@ -79,6 +84,9 @@ pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, edge: &Arc
     };
     connection.idle.set(limits.idle_timeout);
     std::future::poll_fn(|cx| connection.poll(cx)).await;
+    if connection.aborted {
+        tokio::time::sleep(PENALTY).await;
+    }
 }
 
 struct Connection<'e, S> {
