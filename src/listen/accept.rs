@@ -1,6 +1,5 @@
 //! The accept loop, and the bound on connections.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -88,26 +87,33 @@ impl Acceptor {
                 }
                 continue;
             }
-            let this = Arc::clone(&this);
-            tokio::spawn(async move {
-                this.serve(stream, peer.ip().to_canonical()).await;
-                drop(place);
-            });
+            let peer = Peer {
+                address: peer.ip().to_canonical(),
+                scheme: SchemeClass::Clear,
+                voice: None,
+            };
+            Arc::clone(&this).serve(stream, peer, place);
         }
     }
 
-    async fn serve(&self, stream: TcpStream, address: IpAddr) {
-        let peer = Peer {
-            address,
-            scheme: SchemeClass::Clear,
-            voice: None,
+    /// Starts the task of a connection: one for each protocol, so that none takes the room that another needs.
+    fn serve(self: Arc<Self>, stream: TcpStream, peer: Peer, place: Place) {
+        match self.speaks {
+            Spoken::Clear { h2c: false } => tokio::spawn(async move {
+                h1::serve(stream, &[], peer, &self.edge).await;
+                drop(place);
+            }),
+            Spoken::Clear { h2c: true } => tokio::spawn(async move {
+                self.serve_either(stream, peer).await;
+                drop(place);
+            }),
+            Spoken::Tls(_) => tokio::spawn(async move {
+                if let Spoken::Tls(secure) = &self.speaks {
+                    self.serve_secure(stream, peer, secure).await;
+                }
+                drop(place);
+            }),
         };
-        match &self.speaks {
-            Spoken::Clear { h2c: false } => h1::serve(stream, &[], peer, &self.edge).await,
-            // Boxed, so that a connection takes no more room than what is spoken on it.
-            Spoken::Clear { h2c: true } => Box::pin(self.serve_either(stream, peer)).await,
-            Spoken::Tls(secure) => Box::pin(self.serve_secure(stream, peer, secure)).await,
-        }
     }
 
     async fn serve_secure(&self, stream: TcpStream, peer: Peer, secure: &Secure) {
