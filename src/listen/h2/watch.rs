@@ -13,8 +13,9 @@ const HEAD: usize = 9;
 /// Before its first frame a client sends the preface (RFC 9113 3.4).
 const PREFACE: usize = 24;
 
-/// Requests taken back. They may have cost as much as those that were answered.
-const RESETS: Bucket = Bucket::new(1_000, 100);
+/// Requests taken back. They may have cost as much as those that were answered. Browsers that leave a page take back a
+/// hundred or two.
+const RESETS: Bucket = Bucket::new(300, 100);
 
 /// Frames that bring nothing by themselves: pings, settings, priorities, continuations, empty data. Every request brings
 /// a few along, so it gives their tokens back.
@@ -183,7 +184,7 @@ mod tests {
         let tiny_update = frame(8, 0, &[0, 0, 0, 1]);
         for piece in [1, 5, 13, 8192] {
             for (frame, least) in [
-                (&cancel, 1_000),
+                (&cancel, 300),
                 (&frame(6, 0, &[0; 8]), 999),
                 (&frame(4, 0, &[]), 999),
                 (&frame(0, 0, &[]), 999),
@@ -216,7 +217,7 @@ mod tests {
         let request = frame(1, 5, &[0; 30]);
         let with = |more: Vec<u8>| [request.clone(), more].concat();
         assert!(passes(&with(frame(16, 0, b"u=1").repeat(4)), 10_000, 8192));
-        assert!(!passes(&with(frame(3, 0, &[0, 0, 0, 8])), 1_001, 8192));
+        assert!(!passes(&with(frame(3, 0, &[0, 0, 0, 8])), 301, 8192));
     }
 
     #[test]
@@ -238,7 +239,7 @@ mod tests {
         let mut watch = Watch::new(Duration::ZERO);
         let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
         bytes.extend(frame(4, 0, &[]));
-        bytes.extend(frame(3, 0, &[0, 0, 0, 8]).repeat(1_000));
+        bytes.extend(frame(3, 0, &[0, 0, 0, 8]).repeat(300));
         assert!(watch.look(&bytes, Duration::ZERO).is_ok());
         let reset = frame(3, 0, &[0, 0, 0, 8]);
         assert!(watch.look(&reset.repeat(100), Duration::from_secs(1)).is_ok());
