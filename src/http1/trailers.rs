@@ -30,6 +30,6 @@ pub fn usable_trailers(mut fields: HeaderMap) -> Option<HeaderMap> {
 const FORBIDDEN_TRAILERS: &[&str] = &[
     "age", "authorization", "cache-control", "connection", "content-encoding", "content-length", "content-range", "content-type", "cookie",
     "date", "expect", "expires", "host", "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "keep-alive",
-    "location", "max-forwards", "pragma", "proxy-authenticate", "proxy-authorization", "proxy-connection", "range", "retry-after",
+    "location", "max-forwards", "pragma", "proxy-authenticate", "proxy-authentication-info", "proxy-authorization", "proxy-connection", "range", "retry-after",
     "set-cookie", "te", "trailer", "transfer-encoding", "upgrade", "vary", "via", "warning", "www-authenticate",
 ];

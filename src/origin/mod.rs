@@ -54,7 +54,7 @@ pub trait ReadBody: Send {
     /// The next piece; `None` at the end. After an end or an error it is not polled again.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, FetchError>>>;
 
-    /// The trailer fields, once the end was reached, if there were any (RFC 9110 section 6.5).
+    /// The trailer fields that may be used, once the end was reached, if there were any (RFC 9110 section 6.5).
     fn take_trailers(&mut self) -> Option<HeaderMap> {
         None
     }

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG};
+use http::header::{CONTENT_RANGE, ETAG};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::forward;
 use crate::cache::fill::Follower;
 use crate::origin::{BoxFuture, Fetch, FetchError, FetchRequest, ReadBody};
-use crate::policy::hop::strip_hop_by_hop;
 use crate::policy::range::ByteRange;
 
 /// Where an answer's body comes from.
@@ -39,16 +38,12 @@ impl AnswerBody<'_> {
         }
     }
 
-    /// The trailer fields, once the end was reached, if there were any.
+    /// The trailer fields, once the end was reached, if there were any that may be used.
     pub fn take_trailers(&mut self) -> Option<HeaderMap> {
-        let mut fields = match self {
-            AnswerBody::Stream(body) => body.take_trailers()?,
-            _ => return None,
-        };
-        strip_hop_by_hop(&mut fields);
-        // RFC 9110 6.5.1: what frames a message cannot come after it.
-        fields.remove(CONTENT_LENGTH);
-        (!fields.is_empty()).then_some(fields)
+        match self {
+            AnswerBody::Stream(body) => body.take_trailers(),
+            _ => None,
+        }
     }
 
     /// The next piece; `None` at the end.

@@ -9,7 +9,6 @@ use crate::config::Route;
 use crate::origin::Interims;
 use crate::policy::cache_control::{RequestDirectives, request_directives};
 use crate::policy::fields::{Known, OwnedFields, RequestFields};
-use crate::policy::list;
 use crate::target::split_port;
 
 /// A request, borrowed from the transport's buffer. Host and path are normalised: what is routed, keyed and forwarded.
@@ -165,8 +164,6 @@ impl OwnedRequest {
 
     /// RFC 9110 10.1.4: whether trailer fields can reach the client. What is stored has none.
     pub fn takes_trailers(&self) -> bool {
-        let is_trailers = |member: &[u8]| member.eq_ignore_ascii_case(b"trailers");
-        self.fields
-            .with(|fields| fields.all(Known::Te).flat_map(list::members).any(is_trailers))
+        self.fields.with(|fields| fields.takes_trailers())
     }
 }

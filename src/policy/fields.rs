@@ -1,5 +1,7 @@
 //! The field lines of a request, borrowed from wherever they were received.
 
+use super::list;
+
 /// One field line: the name in any case, the value without surrounding whitespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
@@ -109,6 +111,12 @@ impl<'a> RequestFields<'a> {
         let mut values = self.all(known);
         let value = values.next()?;
         values.next().is_none().then_some(value)
+    }
+
+    /// Whether the one who asks takes trailer fields (RFC 9110 10.1.4).
+    pub fn takes_trailers(&self) -> bool {
+        let is_trailers = |member: &[u8]| member.eq_ignore_ascii_case(b"trailers");
+        self.all(Known::Te).flat_map(list::members).any(is_trailers)
     }
 
     /// The value of every line of the field called `name` (any case), in order; for names known only at run time, as in `Vary`.

@@ -28,8 +28,6 @@ use super::transport::Transport;
 use crate::http1::{Framing, HeadStorage, MAX_HEAD, RequestHead, Version, find_head_end, parse_request};
 use crate::origin::RequestBody;
 use crate::pipeline::{Answer, AnswerHead, Begun, Edge, Refused, RequestLength, Work};
-use crate::policy::fields::Known;
-use crate::policy::list;
 
 /// Read at once, at least.
 const READ: usize = 4 * 1024;
@@ -203,7 +201,7 @@ impl<S: Transport> Connection<'_, S> {
         let wire = Wire {
             http10: head.version == Version::Http10,
             keep_alive: head.keep_alive,
-            trailers: head.version == Version::Http11 && takes_trailers(head),
+            trailers: head.version == Version::Http11 && head.fields.takes_trailers(),
         };
         match ask(self.edge, &self.peer, asked) {
             Err(why) => refused(why, head.method),
@@ -362,11 +360,6 @@ fn begin_output(output: &mut Vec<u8>, early: Option<Early>) {
     if let Some(early) = early {
         output.extend_from_slice(&early.rest());
     }
-}
-
-fn takes_trailers(head: &RequestHead<'_>) -> bool {
-    let is_trailers = |member: &[u8]| member.eq_ignore_ascii_case(b"trailers");
-    head.fields.has(Known::Te) && head.fields.all(Known::Te).flat_map(list::members).any(is_trailers)
 }
 
 /// What came of waiting for bytes.

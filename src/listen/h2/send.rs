@@ -16,7 +16,7 @@ use crate::pipeline::AnswerBody;
 /// Bytes of a body in one frame, so that a frame fills a TLS record (RFC 8446 5.1) and no more than that.
 pub const FRAME: usize = 16 * 1024 - 9;
 
-/// Sends all of a body that fits the stream's window now. `Err` gives back what does not.
+/// Sends a body now if all of it fits the stream's window; `Err`: it does not, and is untouched.
 pub fn send_now(stream: &mut SendStream<Piece>, pieces: &mut [Bytes], ledger: &Arc<Ledger>) -> Result<(), ()> {
     let length = pieces.iter().map(Bytes::len).sum();
     stream.reserve_capacity(length);
