@@ -1,11 +1,7 @@
 //! Clients that mean harm (RFC 9113 10.5). Whatever the server does with such a client, it ends it or stays within bounds,
 //! and serves others meanwhile.
 
-use std::io;
-use std::net::TcpStream;
 use std::time::Duration;
-
-use socket2::{Domain, Socket, Type};
 
 use crate::fields::{FIRST_DYNAMIC, INDEXED, PLAIN, get, indexed, literal, post_with, request};
 use crate::frames::{Frame, code, flag, setting};
@@ -52,7 +48,7 @@ const CALM: &[u32] = &[
 
 /// Sends a frame over and over without reading the answers: the server stops reading or ends the connection.
 fn unread(peer: &mut Peer, frame: &Frame) -> Outcome {
-    let mut greedy = with_small_buffer(peer)?;
+    let mut greedy = Peer::with_buffer(peer.address, Some(4096))?;
     greedy.greet()?;
     greedy.write_patience(Duration::from_secs(1))?;
     let batch = frame.to_bytes().repeat(1 << 12);
@@ -62,17 +58,6 @@ fn unread(peer: &mut Peer, frame: &Frame) -> Outcome {
         }
     }
     Err(format!("{UNREAD} octets taken, and no answer read"))
-}
-
-/// A connection that can hold few answers.
-fn with_small_buffer(peer: &Peer) -> Outcome<Peer> {
-    let connect = || -> io::Result<TcpStream> {
-        let socket = Socket::new(Domain::for_address(peer.address), Type::STREAM, None)?;
-        socket.set_recv_buffer_size(4096)?;
-        socket.connect(&peer.address.into())?;
-        Ok(socket.into())
-    };
-    Peer::over(connect().map_err(|error| error.to_string())?)
 }
 
 /// The streams `0..`, as a client numbers them, beginning with the next.
@@ -351,7 +336,7 @@ pub const CASES: &[Case] = &[
         peer.others_served()
     }),
     case("10.5", "large bodies that are not read", |peer| {
-        let mut idle = with_small_buffer(peer)?;
+        let mut idle = Peer::with_buffer(peer.address, Some(4096))?;
         idle.greet()?;
         idle.set(&[(setting::INITIAL_WINDOW_SIZE, 0x7fff_ffff)])?;
         idle.send(Frame::window_update(0, 0x7fff_0000));

@@ -10,7 +10,9 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::ask::Peer;
+use super::suspects::{Suspects, Turn};
 use super::tls::TlsStream;
+use super::transport::Transport;
 use super::{h1, h2};
 use crate::cache::SchemeClass;
 use crate::pipeline::Edge;
@@ -44,6 +46,8 @@ pub(super) struct Acceptor {
     pub edge: Arc<Edge>,
     /// All connections, of all listeners.
     pub connections: Arc<AtomicUsize>,
+    /// Addresses whose connections have to wait, on all listeners.
+    pub suspects: Arc<Suspects>,
 }
 
 /// What is spoken on a listener's connections.
@@ -92,7 +96,17 @@ impl Acceptor {
                 scheme: SchemeClass::Clear,
                 voice: None,
             };
-            Arc::clone(&this).serve(stream, peer, place);
+            match this.suspects.turn(peer.address, this.edge.clock.monotonic()) {
+                Turn::Now => Arc::clone(&this).serve(stream, peer, place),
+                Turn::After(wait) => {
+                    let this = Arc::clone(&this);
+                    tokio::spawn(async move {
+                        tokio::time::sleep(wait).await;
+                        this.serve(stream, peer, place);
+                    });
+                }
+                Turn::Never => {}
+            }
         }
     }
 
@@ -127,7 +141,7 @@ impl Acceptor {
             ..peer
         };
         match stream.session().alpn_protocol() {
-            Some(b"h2") => Box::pin(h2::serve(stream, Bytes::new(), peer, &self.edge)).await,
+            Some(b"h2") => Box::pin(self.serve_h2(stream, Bytes::new(), peer)).await,
             _ => h1::serve(stream, &[], peer, &self.edge).await,
         }
     }
@@ -149,9 +163,15 @@ impl Acceptor {
             return;
         }
         match early.starts_with(PREFACE) {
-            true => Box::pin(h2::serve(stream, early.freeze(), peer, &self.edge)).await,
+            true => Box::pin(self.serve_h2(stream, early.freeze(), peer)).await,
             false => h1::serve(stream, &early, peer, &self.edge).await,
         }
+    }
+
+    async fn serve_h2<S: Transport>(&self, stream: S, early: Bytes, peer: Peer) {
+        let address = peer.address;
+        let flooded = || self.suspects.add(address, self.edge.clock.monotonic());
+        h2::serve(stream, early, peer, &self.edge, flooded).await;
     }
 }
 

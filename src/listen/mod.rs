@@ -7,6 +7,7 @@ mod deadline;
 pub mod h1;
 mod h2;
 mod server;
+mod suspects;
 mod tls;
 mod transport;
 

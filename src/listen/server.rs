@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::accept::{Acceptor, Secure, Spoken};
+use super::suspects::Suspects;
 use crate::config::{Listener, Speaks};
 use crate::pipeline::{Edge, Spawn};
 use crate::tls::Terminator;
@@ -90,6 +91,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let connections = Arc::new(AtomicUsize::new(0));
         let handshakes = Arc::new(AtomicUsize::new(0));
+        let suspects = Arc::new(Suspects::default());
         let mut threads = Vec::new();
         for (index, sockets) in bound.sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -109,12 +111,14 @@ impl Server {
                     }
                 };
                 let (edge, connections) = (Arc::clone(&edge), Arc::clone(&connections));
+                let suspects = Arc::clone(&suspects);
                 acceptors.push((
                     socket,
                     Acceptor {
                         speaks,
                         edge,
                         connections,
+                        suspects,
                     },
                 ));
             }

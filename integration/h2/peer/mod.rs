@@ -4,8 +4,11 @@ mod expect;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use crate::fields::{self, Table};
 use crate::frames::{FIRST_WINDOW, Frame, LEAST_MAX_FRAME, MAX_WINDOW, flag, kind, setting};
@@ -74,15 +77,36 @@ pub struct Exchange {
     we_reset: bool,
 }
 
+/// A loopback address that no other client has: a server may hold a flood against the address it came from.
+fn an_address() -> Ipv4Addr {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let [_, b, c, d] = LAST.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    Ipv4Addr::new(127, b.wrapping_add(1), c, d)
+}
+
 impl Peer {
     /// A connection on which nothing has been said.
     pub fn open(address: SocketAddr) -> Outcome<Peer> {
-        let stream = TcpStream::connect(address).map_err(|error| format!("cannot connect: {error}"))?;
-        Peer::over(stream)
+        Peer::with_buffer(address, None)
     }
 
-    /// The same on a socket made elsewhere.
-    pub fn over(stream: TcpStream) -> Outcome<Peer> {
+    /// The same, with a socket that can hold so many octets of what it has not read.
+    pub fn with_buffer(address: SocketAddr, octets: Option<usize>) -> Outcome<Peer> {
+        let connect = || -> io::Result<TcpStream> {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+            if let Some(octets) = octets {
+                socket.set_recv_buffer_size(octets)?;
+            }
+            if address.ip().is_loopback() && address.is_ipv4() {
+                socket.bind(&SocketAddr::from((an_address(), 0)).into())?;
+            }
+            socket.connect(&address.into())?;
+            Ok(socket.into())
+        };
+        Peer::over(connect().map_err(|error| format!("cannot connect: {error}"))?)
+    }
+
+    fn over(stream: TcpStream) -> Outcome<Peer> {
         let prepare = || {
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.set_write_timeout(Some(PATIENCE))?;

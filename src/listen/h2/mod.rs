@@ -15,8 +15,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::server::{self, SendResponse};
+use h2::{Reason, RecvStream};
 use http::{Request, Response};
 
 use self::body::ClientBody;
@@ -45,12 +45,13 @@ const QUEUED: usize = 4 * 1024 * 1024;
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
-/// How long a connection that was ended for what its client sent stays open, unread: whoever floods would else be back at
-/// once, and a close with bytes unread could keep its client from learning why.
+/// How long a connection that was ended for a flood stays open, unread: a close with bytes unread could keep its client
+/// from learning why.
 const PENALTY: Duration = Duration::from_secs(1);
 
-/// Serves one client's connection to its end; `early` has been read from it already.
-pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, edge: &Arc<Edge>) {
+/// Serves one client's connection to its end; `early` has been read from it already. If it is ended for a flood, `flooded`
+/// is told.
+pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, edge: &Arc<Edge>, flooded: impl Fn()) {
     let limits = edge.config.client;
     let io = Io::new(stream, early, Arc::clone(&edge.clock), limits);
     let mut handshake = server::Builder::new()
@@ -80,11 +81,12 @@ pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, edge: &Arc
         open: Arc::default(),
         idle: Deadline::default(),
         closing: false,
-        aborted: false,
+        flooded: false,
     };
     connection.idle.set(limits.idle_timeout);
     std::future::poll_fn(|cx| connection.poll(cx)).await;
-    if connection.aborted {
+    if connection.flooded {
+        flooded();
         tokio::time::sleep(PENALTY).await;
     }
 }
@@ -100,8 +102,8 @@ struct Connection<'e, S> {
     idle: Deadline,
     /// The client has been told that no more is taken.
     closing: bool,
-    /// The connection ends as soon as that is told.
-    aborted: bool,
+    /// The client sent a flood; the connection ends as soon as that is told.
+    flooded: bool,
 }
 
 /// What asking the crate for a request comes to.
@@ -133,8 +135,8 @@ impl<S: Transport> Connection<'_, S> {
         if over {
             return Poll::Ready(());
         }
-        if let (Some(fault), false) = (self.io.fault(), self.aborted) {
-            (self.aborted, self.closing) = (true, true);
+        if let (Some(fault), false) = (self.io.fault(), self.flooded) {
+            (self.flooded, self.closing) = (true, true);
             self.h2.abrupt_shutdown(fault);
             cx.waker().wake_by_ref();
         }
@@ -151,7 +153,12 @@ impl<S: Transport> Connection<'_, S> {
         match self.h2.poll_accept(cx) {
             Poll::Pending => Accepted::NoneNow,
             Poll::Ready(Some(Ok((request, respond)))) => Accepted::Request(Box::new(request), respond),
-            Poll::Ready(Some(Err(_)) | None) => Accepted::Over,
+            Poll::Ready(Some(Err(error))) => {
+                // The crate watches for floods of its own kinds.
+                self.flooded |= !error.is_remote() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
+                Accepted::Over
+            }
+            Poll::Ready(None) => Accepted::Over,
         }
     }
 
