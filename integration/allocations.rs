@@ -143,7 +143,7 @@ fn hits_cost_next_to_nothing() {
     speaks_without();
     for vary in CASES {
         let (server, mut client, length) = warm(vary);
-        decides_without(&server.edge);
+        decides_without(&server.edge());
         for _ in 0..HITS {
             hit(&mut client, length);
         }

@@ -77,6 +77,7 @@ fn shown(config: &Config) -> String {
         cache,
         origins,
         sites,
+        drain: _,
     } = config;
     let sites: Vec<_> = sites.iter().collect();
     format!("{threads:#?}\n{listen:#?}\n{tls:#?}\n{client:#?}\n{cache:#?}\n{origins:#?}\n{sites:#?}")

@@ -12,6 +12,8 @@ pub mod config;
 pub mod http1;
 /// Taking connections, and HTTP as clients speak it.
 pub mod listen;
+/// A running edge as its operator knows it.
+pub mod node;
 /// Fetching one response from an origin.
 pub mod origin;
 /// What happens to a request: decide, then execute.

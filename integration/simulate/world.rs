@@ -131,6 +131,7 @@ fn purge(world: &World, edge: &Edge, target: Target, hard: bool) {
 fn edge(world: &Arc<World>) -> Edge {
     let knobs = &world.plan.knobs;
     let config = Config {
+        drain: Default::default(),
         threads: 1,
         listen: Vec::new(),
         tls: verge::tls::Settings::default(),

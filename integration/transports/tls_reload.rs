@@ -13,7 +13,7 @@ fn shown(client: &SecureClient) -> CertificateDer<'static> {
 }
 
 fn reload(rig: &Rig) -> Reload {
-    rig.world.server.tls.as_ref().unwrap().reload(false)
+    rig.world.server.tls().unwrap().reload(false)
 }
 
 #[test]

@@ -205,7 +205,7 @@ fn unsafe_methods_invalidate() {
         ("PUT", "204 No Content", true),
         ("DELETE", "403 Forbidden", false),
     ] {
-        world.server.edge.cache.purge_all(verge::purge::Mode::Hard);
+        world.server.edge().cache.purge_all(verge::purge::Mode::Hard);
         world.store("/a", &["Cache-Control: max-age=60"], "one");
         let mut client = world.client();
         client.send(method, "/a", "x");

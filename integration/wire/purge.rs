@@ -32,7 +32,7 @@ fn hard_purges_make_it_fetched_anew() {
     for (name, purge) in PURGES {
         let world = World::start();
         world.store("/a/b", TAGGED, "one");
-        purge(&world.server.edge.cache, Mode::Hard);
+        purge(&world.server.edge().cache, Mode::Hard);
         let mut client = world.client();
         client.get("/a/b");
         // Never used to validate either.
@@ -47,7 +47,7 @@ fn soft_purges_make_it_stale() {
     for (name, purge) in PURGES {
         let world = World::start();
         world.store("/a/b", TAGGED, "one");
-        purge(&world.server.edge.cache, Mode::Soft);
+        purge(&world.server.edge().cache, Mode::Soft);
         let mut client = world.client();
         client.get("/a/b");
         world.origin.rx().has("if-none-match", "\"1\"").not_modified(TAGGED);
@@ -56,7 +56,7 @@ fn soft_purges_make_it_stale() {
             .expect(200, "one")
             .cached("fwd=stale fwd-status=304 detail=soft-purged");
         client.fetch("/a/b").expect(200, "one").cached("hit");
-        purge(&world.server.edge.cache, Mode::Soft);
+        purge(&world.server.edge().cache, Mode::Soft);
         client.get("/a/b");
         world.origin.rx().answer("503 Trouble", &[], "");
         client.rx().expect(200, "one").cached("detail=stale-if-error");
@@ -70,7 +70,7 @@ fn other_purges_leave_it() {
     world.store("/a/b", TAGGED, "one");
     for (_, purge) in OTHERS {
         for mode in [Mode::Soft, Mode::Hard] {
-            purge(&world.server.edge.cache, mode);
+            purge(&world.server.edge().cache, mode);
             world.fetch("/a/b").expect(200, "one").cached("hit");
         }
     }
@@ -94,7 +94,7 @@ fn purge_during_a_fill(before_its_head: bool, purge: fn(&Cache, Mode) -> Epoch) 
         old.tx_head("200 OK", TAGGED, 3);
         assert_eq!(early.rx_head().status, 200);
     }
-    purge(&world.server.edge.cache, Mode::Hard);
+    purge(&world.server.edge().cache, Mode::Hard);
     // Who comes after the purge does not join what began before it.
     late.get("/a/b");
     world.origin.rx_for("GET /a/b").ok(TAGGED, "new");
@@ -118,7 +118,7 @@ fn what_an_old_fill_stores_is_never_served() {
     let mut early = world.client();
     early.get("/a/b");
     let old = world.origin.rx();
-    world.server.edge.cache.purge_all(Mode::Hard);
+    world.server.edge().cache.purge_all(Mode::Hard);
     old.ok(TAGGED, "old");
     early.rx().expect(200, "old");
     let mut late = world.client();
@@ -137,7 +137,7 @@ fn during_a_revalidation() {
         let (mut early, mut late) = (world.client(), world.client());
         early.get("/a/b");
         let validating = world.origin.rx().has("if-none-match", "\"1\"");
-        purge(&world.server.edge.cache, Mode::Hard);
+        purge(&world.server.edge().cache, Mode::Hard);
         late.get("/a/b");
         let fetching = world.origin.rx().has("if-none-match", None);
         // The purge must not be undone: what was confirmed is gone, and is asked for anew.
@@ -157,7 +157,7 @@ fn a_soft_purge_during_a_fill_makes_its_result_stale() {
     let mut early = world.client();
     early.get("/a/b");
     let old = world.origin.rx();
-    world.server.edge.cache.purge_all(Mode::Soft);
+    world.server.edge().cache.purge_all(Mode::Soft);
     old.ok(TAGGED, "old");
     early.rx().expect(200, "old");
     let mut late = world.client();

@@ -106,7 +106,7 @@ fn a_purge_names_all_variants() {
         }
         world
             .server
-            .edge
+            .edge()
             .cache
             .purge_url(&crate::harness::key("/v"), verge::purge::Mode::Hard);
     }

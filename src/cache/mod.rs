@@ -37,7 +37,7 @@ use crate::store::{CHUNK, Ram};
 const MAX_REMEMBERED_PURGES: usize = 100_000;
 
 /// Sizes and limits of the cache.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Bytes of the RAM tier.
     pub ram: u64,

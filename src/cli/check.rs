@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::{Failure, run};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
+use crate::node;
 use crate::tls::{CertificateInfo, Standing};
 
 /// How long before its end a certificate is warned of.
@@ -21,9 +22,9 @@ pub struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let config = read(&args.file)?;
-    let clock = Arc::new(SystemClock);
-    let tls = run::terminator(&config, Arc::clone(&clock) as Arc<dyn Clock>)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let checked = read(&args.file).and_then(|config| Ok((node::terminator(&config, None, &clock)?, config)));
+    let (tls, config) = checked.map_err(|errors| run::failure(errors, "nothing was started"))?;
     for certificate in tls.iter().flat_map(|tls| tls.certificates()) {
         warn_of(&certificate, clock.now().wall);
     }
@@ -52,15 +53,14 @@ fn warn_of(certificate: &CertificateInfo, now: SystemTime) {
     }
 }
 
-/// Reads a configuration file. Its errors are printed one a line; the failure says how many there were.
-pub(super) fn read(path: &Path) -> Result<Config, Failure> {
+/// Reads a configuration file.
+pub(super) fn read(path: &Path) -> Result<Config, Vec<String>> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read `{name}`: {error}; name the file with --config, or give --origin URL"))?;
-    config::load(&name, &text).map_err(|errors| {
-        for error in &errors {
-            eprintln!("{error}");
-        }
-        format!("`{name}` has {} error(s); nothing was started", errors.len())
-    })
+    let unreadable = |error| {
+        vec![format!(
+            "cannot read `{name}`: {error}; name the file with --config, or give --origin URL"
+        )]
+    };
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    config::load(&name, &text).map_err(|errors| errors.iter().map(ToString::to_string).collect())
 }

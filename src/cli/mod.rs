@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod run;
+mod signals;
 
 use std::process::ExitCode;
 

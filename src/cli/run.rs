@@ -3,16 +3,12 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{Failure, check};
-use crate::cache::Secret;
+use super::{Failure, check, signals};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Listener, Speaks, units};
-use crate::listen::{Bound, OnThisThread, Server};
-use crate::origin::{Fetch, Origin};
-use crate::pipeline::Edge;
-use crate::tls::{CertificateFiles, ClientCertificates, Reload, Terminator};
+use crate::node::{Node, Source};
+use crate::tls::{CertificateFiles, ClientCertificates};
 
 /// What `verge run` takes. Flags override the file.
 #[derive(Debug, clap::Args)]
@@ -44,13 +40,13 @@ pub struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let config = settle(args)?;
+    let config = settle(&args).map_err(|errors| failure(errors, "nothing was started"))?;
     let schemes: Vec<&str> = config.listen.iter().map(|listener| scheme(&listener.speaks)).collect();
-    let server = start(config, Arc::new(SystemClock))?;
-    for (address, scheme) in server.addresses.iter().zip(schemes) {
+    let node = start(config, Box::new(move || settle(&args)), Arc::new(SystemClock))?;
+    for (address, scheme) in node.server.addresses.iter().zip(schemes) {
         println!("verge: listening on {scheme}://{address}");
     }
-    if let Some(tls) = server.tls.as_ref().filter(|tls| tls.settings().certificates.is_empty()) {
+    if let Some(tls) = node.server.tls().filter(|tls| tls.settings().certificates.is_empty()) {
         let names: Vec<String> = tls
             .certificates()
             .into_iter()
@@ -61,20 +57,29 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
             names.join(", ")
         );
     }
-    wait_for_signal(server.tls.as_deref())
+    signals::obey(&node)
+}
+
+/// One error as it is; several are printed, and counted.
+pub(super) fn failure(mut errors: Vec<String>, so: &str) -> Failure {
+    if errors.len() == 1 {
+        return errors.remove(0);
+    }
+    errors.iter().for_each(|error| eprintln!("{error}"));
+    format!("{} errors; {so}", errors.len())
 }
 
 /// The configuration that file and flags make together.
-fn settle(args: Args) -> Result<Config, Failure> {
+fn settle(args: &Args) -> Result<Config, Vec<String>> {
     let mut config = match (&args.config, &args.origin) {
         (Some(path), _) => check::read(path)?,
-        (None, Some(origin)) => of_one_origin(origin)?,
+        (None, Some(origin)) => of_one_origin(origin).map_err(|error| vec![error])?,
         (None, None) => check::read(Path::new("edge.toml"))?,
     };
     if !args.listen.is_empty() || !args.listen_tls.is_empty() {
         config.listen = listeners(&args.listen, &args.listen_tls);
     }
-    if let (Some(cert), Some(key)) = (args.cert, args.key) {
+    if let (Some(cert), Some(key)) = (args.cert.clone(), args.key.clone()) {
         config.tls.certificates = vec![CertificateFiles { cert, key, ocsp: None }];
     }
     if let Some(ram) = args.ram {
@@ -118,82 +123,15 @@ pub(super) fn of_one_origin(url: &str) -> Result<Config, Failure> {
     })
 }
 
-/// Starts an edge of this configuration.
-pub(super) fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Server, Failure> {
+/// Starts an edge of this configuration, which `source` reads anew.
+pub(super) fn start(config: Config, source: Source, clock: Arc<dyn Clock>) -> Result<Node, Failure> {
     allow_many_sockets();
-    let origins = config
-        .origins
-        .iter()
-        .map(|origin| Ok(Arc::new(Origin::new(origin.reach.clone())?) as Arc<dyn Fetch>))
-        .collect::<Result<Vec<_>, Failure>>()?;
-    let secret = Secret::random().map_err(|error| format!("the system gives no random bytes: {error}"))?;
-    let bound = Bound::new(&config.listen, config.threads).map_err(|error| error.to_string())?;
-    let tls = terminator(&config, Arc::clone(&clock))?;
-    let edge = Edge::new(Arc::new(config), origins, secret, clock, Arc::new(OnThisThread));
-    Server::start(Arc::new(edge), tls, bound).map_err(|error| format!("cannot start serving: {error}"))
-}
-
-/// What the TLS listeners share, if there are any. Faults of files are printed one a line.
-pub(super) fn terminator(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc<Terminator>>, Failure> {
-    let asked = |listener: &Listener| match &listener.speaks {
-        Speaks::Clear { .. } => None,
-        Speaks::Tls(asked) => Some(asked.clone()),
-    };
-    let listeners: Vec<ClientCertificates> = config.listen.iter().filter_map(asked).collect();
-    if listeners.is_empty() {
-        return Ok(None);
-    }
-    match Terminator::new(config.tls.clone(), listeners, clock) {
-        Ok(terminator) => Ok(Some(Arc::new(terminator))),
-        Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("{error}"));
-            Err(format!("TLS cannot be spoken: {} error(s)", errors.len()))
-        }
-    }
+    Node::start(config, source, clock).map_err(|errors| failure(errors, "nothing was started"))
 }
 
 /// Raises the soft limit of open files, often 1,024, to the hard one: every connection is one, and those to origins too.
 fn allow_many_sockets() {
     if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
         eprintln!("verge: the limit of open files stays as it is: {error}; raise it with `ulimit -n`");
-    }
-}
-
-/// Returns on SIGTERM or SIGINT. Until then, keeps the files of `tls` up to date: on SIGHUP, and as often as configured.
-pub(super) fn wait_for_signal(tls: Option<&Terminator>) -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let failed = |error: std::io::Error| format!("cannot wait for signals: {error}");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(failed)?;
-    let every = tls.map_or(Duration::ZERO, |tls| tls.settings().reload);
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
-        loop {
-            let look = tokio::time::sleep(every);
-            let forced = tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hang_up.recv() => true,
-                () = look, if !every.is_zero() => false,
-            };
-            if let Some(tls) = tls {
-                reload(tls, forced);
-            }
-        }
-    })
-}
-
-fn reload(tls: &Terminator, forced: bool) {
-    match tls.reload(forced) {
-        Reload::Unchanged => {}
-        Reload::Done => eprintln!("verge: certificates and keys were read again"),
-        Reload::Failed(errors) => {
-            errors.iter().for_each(|error| eprintln!("verge: {error}"));
-            eprintln!("verge: certificates and keys stay as they were");
-        }
     }
 }

@@ -40,6 +40,26 @@ pub struct Config {
     pub origins: Vec<Origin>,
     /// The sites, by host.
     pub sites: SiteTable,
+    /// How the edge leaves.
+    pub drain: Drain,
+}
+
+/// How the edge leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// How long it says that it is not ready, and serves all the same.
+    pub wait: Duration,
+    /// How long requests under way may then take.
+    pub finish: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Drain {
+            wait: Duration::ZERO,
+            finish: Duration::from_secs(30),
+        }
+    }
 }
 
 /// An address where connections are taken, and what is spoken there.

@@ -149,6 +149,7 @@ impl Resolver<'_> {
             client: self.client(&file.client),
             cache: self.cache(&file.cache),
             sites: self.sites(file),
+            drain: super::Drain::default(),
             origins,
         }
     }

@@ -1,21 +1,24 @@
 //! The accept loop, and the bound on connections.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rustls::HandshakeKind;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 use super::ask::Peer;
+use super::live::{Link, ListenerId, Live, Place, Spoken, Wakers};
 use super::suspects::{Suspects, Turn};
 use super::tls::TlsStream;
 use super::transport::Transport;
 use super::{h1, h2};
 use crate::cache::SchemeClass;
-use crate::pipeline::Edge;
 use crate::tls::{Terminator, Voice};
 
 /// What a client gets when there are too many connections.
@@ -29,125 +32,128 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// What no HTTP/1.1 request begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A place among all connections, or handshakes; dropping it frees the place.
-struct Place(Arc<AtomicUsize>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// What the connections of one listener need.
-pub(super) struct Acceptor {
-    /// What is spoken on them.
-    pub speaks: Spoken,
-    /// What their requests share.
-    pub edge: Arc<Edge>,
-    /// All connections, of all listeners.
-    pub connections: Arc<AtomicUsize>,
-    /// Addresses whose connections have to wait, on all listeners.
+/// What the connections of all listeners share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    /// What they run on.
+    pub live: Arc<Live>,
+    /// Handshakes under way.
+    pub handshakes: Arc<AtomicUsize>,
+    /// Addresses whose connections have to wait.
     pub suspects: Arc<Suspects>,
 }
 
-/// What is spoken on a listener's connections.
-pub(super) enum Spoken {
-    /// HTTP/1.1, and with `h2c` HTTP/2.
-    Clear {
-        /// Whether HTTP/2 is spoken.
-        h2c: bool,
-    },
-    /// TLS.
-    Tls(Secure),
+impl Shared {
+    pub(super) fn new(live: &Arc<Live>) -> Self {
+        Shared {
+            live: Arc::clone(live),
+            handshakes: Arc::default(),
+            suspects: Arc::default(),
+        }
+    }
 }
 
-/// What shaking hands needs.
-pub(super) struct Secure {
-    /// Certificates, tickets and proofs.
-    pub terminator: Arc<Terminator>,
-    /// The listener's place among those that speak TLS.
-    pub listener: usize,
-    /// Handshakes under way, of all listeners.
-    pub handshakes: Arc<AtomicUsize>,
+/// Takes the connections of one socket.
+pub(super) struct Acceptor {
+    /// Whose socket it is.
+    pub listener: ListenerId,
+    /// What all listeners share.
+    pub shared: Shared,
+    /// Those of this thread's connections.
+    pub wakers: Arc<Wakers>,
 }
 
 impl Acceptor {
-    /// Takes connections from `listener` for ever.
-    pub(super) async fn accept(self, listener: TcpListener) {
+    /// Takes connections from `socket` until `closed` is ready: then those that are waiting, and no more.
+    pub(super) async fn accept(self, socket: TcpListener, mut closed: oneshot::Receiver<()>) {
         let this = Arc::new(self);
+        let mut closing = false;
         loop {
-            let (stream, peer) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(_) => {
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
+            let accepted = std::future::poll_fn(|cx| {
+                closing = closing || std::pin::Pin::new(&mut closed).poll(cx).is_ready();
+                match socket.poll_accept(cx) {
+                    Poll::Pending if closing => Poll::Ready(None),
+                    accepted => accepted.map(Some),
                 }
-            };
-            let before = this.connections.fetch_add(1, Ordering::Relaxed);
-            let place = Place(Arc::clone(&this.connections));
-            if before >= this.edge.config.client.max_connections {
-                if let Spoken::Clear { .. } = this.speaks {
-                    refuse(&stream);
-                }
-                continue;
-            }
-            let peer = Peer {
-                address: peer.ip().to_canonical(),
-                scheme: SchemeClass::Clear,
-                voice: None,
-            };
-            match this.suspects.turn(peer.address, this.edge.clock.monotonic()) {
-                Turn::Now => Arc::clone(&this).serve(stream, peer, place),
-                Turn::After(wait) => {
-                    let this = Arc::clone(&this);
-                    tokio::spawn(async move {
-                        tokio::time::sleep(wait).await;
-                        this.serve(stream, peer, place);
-                    });
-                }
-                Turn::Never => {}
+            });
+            match accepted.await {
+                Some(Ok((stream, peer))) => this.take(stream, peer),
+                Some(Err(_)) => tokio::time::sleep(PAUSE).await,
+                None => return,
             }
         }
     }
 
+    /// Takes a connection, unless there are too many, or puts it off until its address has its turn.
+    fn take(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let place = self.shared.live.connect();
+        let serving = self.shared.live.serving();
+        let Some(spoken) = serving.spoken(self.listener) else {
+            return;
+        };
+        if place.before >= serving.edge.config.client.max_connections {
+            if let Spoken::Clear { .. } = spoken {
+                refuse(&stream);
+            }
+            return;
+        }
+        let peer = Peer {
+            address: peer.ip().to_canonical(),
+            scheme: SchemeClass::Clear,
+            voice: None,
+        };
+        match self.shared.suspects.turn(peer.address, serving.edge.clock.monotonic()) {
+            Turn::Now => Arc::clone(self).serve(stream, spoken, peer, place),
+            Turn::After(wait) => {
+                let this = Arc::clone(self);
+                tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
+                    this.serve(stream, spoken, peer, place);
+                });
+            }
+            Turn::Never => {}
+        }
+    }
+
     /// Starts the task of a connection: one for each protocol, so that none takes the room that another needs.
-    fn serve(self: Arc<Self>, stream: TcpStream, peer: Peer, place: Place) {
-        match self.speaks {
+    fn serve(self: Arc<Self>, stream: TcpStream, spoken: Spoken, peer: Peer, place: Place) {
+        let link = Link::new(&self.shared.live, &self.wakers);
+        match spoken {
             Spoken::Clear { h2c: false } => tokio::spawn(async move {
-                h1::serve(stream, &[], peer, &self.edge).await;
+                h1::serve(stream, &[], peer, link).await;
                 drop(place);
             }),
             Spoken::Clear { h2c: true } => tokio::spawn(async move {
-                self.serve_either(stream, peer).await;
+                self.serve_either(stream, peer, link).await;
                 drop(place);
             }),
-            Spoken::Tls(_) => tokio::spawn(async move {
-                if let Spoken::Tls(secure) = &self.speaks {
-                    self.serve_secure(stream, peer, secure).await;
-                }
+            Spoken::Tls(listener) => tokio::spawn(async move {
+                self.serve_secure(stream, listener, peer, link).await;
                 drop(place);
             }),
         };
     }
 
-    async fn serve_secure(&self, stream: TcpStream, peer: Peer, secure: &Secure) {
-        // Boxed, because a handshake is large and soon over.
-        let Some((stream, voice)) = Box::pin(secure.shake_hands(stream)).await else {
+    async fn serve_secure(&self, stream: TcpStream, listener: usize, peer: Peer, link: Link) {
+        let Some(terminator) = self.shared.live.serving().tls.clone() else {
             return;
         };
+        // Boxed, because a handshake is large and soon over.
+        let shaken = Box::pin(self.shake_hands(stream, &terminator, listener)).await;
+        let Some((stream, voice)) = shaken else { return };
         let peer = Peer {
             scheme: SchemeClass::Secure,
             voice: Some(voice),
             ..peer
         };
         match stream.session().alpn_protocol() {
-            Some(b"h2") => Box::pin(self.serve_h2(stream, Bytes::new(), peer)).await,
-            _ => h1::serve(stream, &[], peer, &self.edge).await,
+            Some(b"h2") => Box::pin(self.serve_h2(stream, Bytes::new(), peer, link)).await,
+            _ => h1::serve(stream, &[], peer, link).await,
         }
     }
 
     /// HTTP/2 if the client begins with its preface (RFC 9113 3.4), else HTTP/1.1.
-    async fn serve_either(&self, mut stream: TcpStream, peer: Peer) {
+    async fn serve_either(&self, mut stream: TcpStream, peer: Peer, link: Link) {
         let mut early = BytesMut::new();
         let undecided = |early: &[u8]| early.len() < PREFACE.len() && PREFACE.starts_with(early);
         let read = async {
@@ -159,36 +165,36 @@ impl Acceptor {
             true
         };
         // A client that is silent from the start is as idle as one between two requests.
-        if tokio::time::timeout(self.edge.config.client.idle_timeout, read).await != Ok(true) {
+        if tokio::time::timeout(link.edge.config.client.idle_timeout, read).await != Ok(true) {
             return;
         }
         match early.starts_with(PREFACE) {
-            true => Box::pin(self.serve_h2(stream, early.freeze(), peer)).await,
-            false => h1::serve(stream, &early, peer, &self.edge).await,
+            true => Box::pin(self.serve_h2(stream, early.freeze(), peer, link)).await,
+            false => h1::serve(stream, &early, peer, link).await,
         }
     }
 
-    async fn serve_h2<S: Transport>(&self, stream: S, early: Bytes, peer: Peer) {
-        let address = peer.address;
-        let flooded = || self.suspects.add(address, self.edge.clock.monotonic());
-        h2::serve(stream, early, peer, &self.edge, flooded).await;
+    async fn serve_h2<S: Transport>(&self, stream: S, early: Bytes, peer: Peer, link: Link) {
+        let (address, clock) = (peer.address, Arc::clone(&link.edge.clock));
+        let flooded = || self.shared.suspects.add(address, clock.monotonic());
+        h2::serve(stream, early, peer, link, flooded).await;
     }
-}
 
-impl Secure {
     /// The connection once hands are shaken; `None` if that failed, took too long, or too many others were at it.
-    async fn shake_hands(&self, stream: TcpStream) -> Option<(TlsStream, Voice)> {
-        let settings = self.terminator.settings();
-        let before = self.handshakes.fetch_add(1, Ordering::Relaxed);
-        let _place = Place(Arc::clone(&self.handshakes));
-        if before >= settings.max_handshakes {
+    async fn shake_hands(
+        &self,
+        stream: TcpStream,
+        terminator: &Terminator,
+        listener: usize,
+    ) -> Option<(TlsStream, Voice)> {
+        let settings = terminator.settings();
+        let handshake = Handshake::new(&self.shared.handshakes);
+        if handshake.before >= settings.max_handshakes {
             return None;
         }
         let mut voice = None;
         let shaken = TlsStream::accept(stream, |hello| {
-            let chosen = self
-                .terminator
-                .choose(self.listener, hello.server_name(), hello.cipher_suites());
+            let chosen = terminator.choose(listener, hello.server_name(), hello.cipher_suites());
             voice = Some(chosen.voice);
             chosen.config
         });
@@ -203,6 +209,25 @@ impl Secure {
             return None;
         }
         Some((stream, voice))
+    }
+}
+
+/// A place among the handshakes under way; dropping it frees the place.
+struct Handshake<'a> {
+    under_way: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Handshake<'a> {
+    fn new(under_way: &'a AtomicUsize) -> Self {
+        let before = under_way.fetch_add(1, Ordering::Relaxed);
+        Handshake { under_way, before }
+    }
+}
+
+impl Drop for Handshake<'_> {
+    fn drop(&mut self) {
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

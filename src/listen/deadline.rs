@@ -29,6 +29,12 @@ impl Deadline {
         }
     }
 
+    /// Sets it to `from_now` from now, unless it is set to earlier than that.
+    pub fn set_to_at_most(&mut self, from_now: Duration) {
+        let at = Instant::now().checked_add(from_now);
+        self.at = self.at.into_iter().chain(at).min();
+    }
+
     /// Moves it, if it is set, by what `bytes` that went through are worth at the least rate, but to no later than one
     /// input and output timeout from now.
     pub fn extend_for(&mut self, bytes: usize, limits: &ClientLimits) {

@@ -6,6 +6,7 @@ mod buffers;
 mod deadline;
 pub mod h1;
 mod h2;
+mod live;
 mod server;
 mod suspects;
 mod tls;

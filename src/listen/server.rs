@@ -1,17 +1,19 @@
 //! The threads that serve: each a runtime of its own, with a socket of its own on every address.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot};
 
-use super::accept::{Acceptor, Secure, Spoken};
-use super::suspects::Suspects;
+use super::accept::{Acceptor, Shared};
+use super::live::{ListenerId, Live, Place, Serving, Spoken, Wakers};
 use crate::config::{Listener, Speaks};
 use crate::pipeline::{Edge, Spawn};
 use crate::tls::Terminator;
@@ -21,31 +23,51 @@ const BACKLOG: i32 = 4096;
 
 /// The sockets, bound but not yet served.
 pub struct Bound {
-    /// For each thread its socket on each address, and what is spoken there.
-    sockets: Vec<Vec<(std::net::TcpListener, Speaks)>>,
+    listeners: Vec<BoundListener>,
     /// Where they listen.
     pub addresses: Vec<SocketAddr>,
+}
+
+/// A listener's sockets.
+struct BoundListener {
+    address: Address,
+    /// For each thread one.
+    sockets: Vec<std::net::TcpListener>,
+}
+
+/// Where a listener listens.
+#[derive(Clone, Copy, Debug)]
+struct Address {
+    configured: SocketAddr,
+    /// The same, but for port 0.
+    actual: SocketAddr,
 }
 
 impl Bound {
     /// Binds every listener's address once for each of `threads`. An address with port 0 gets one port for all threads.
     pub fn new(listeners: &[Listener], threads: usize) -> io::Result<Bound> {
-        let mut bound = Bound {
-            sockets: (0..threads).map(|_| Vec::new()).collect(),
-            addresses: Vec::new(),
-        };
-        for Listener { address, speaks } in listeners {
-            // SO_REUSEPORT would let a second edge take a part of the first one's connections without a word.
-            drop(bind(*address, false).map_err(|error| taken(address, &error))?);
-            let mut actual = *address;
-            for sockets in &mut bound.sockets {
-                let socket = bind(actual, true).map_err(|error| taken(address, &error))?;
-                actual = socket.local_addr()?;
-                sockets.push((socket, speaks.clone()));
-            }
-            bound.addresses.push(actual);
+        let bind = |listener: &Listener| BoundListener::new(listener.address, threads);
+        let listeners = listeners.iter().map(bind).collect::<io::Result<Vec<_>>>()?;
+        Ok(Bound {
+            addresses: listeners.iter().map(|listener| listener.address.actual).collect(),
+            listeners,
+        })
+    }
+}
+
+impl BoundListener {
+    fn new(configured: SocketAddr, threads: usize) -> io::Result<BoundListener> {
+        // SO_REUSEPORT would let a second edge take a part of the first one's connections without a word.
+        drop(bind(configured, false).map_err(|error| taken(&configured, &error))?);
+        let mut actual = configured;
+        let mut sockets = Vec::new();
+        for _ in 0..threads {
+            let socket = bind(actual, true).map_err(|error| taken(&configured, &error))?;
+            actual = socket.local_addr()?;
+            sockets.push(socket);
         }
-        Ok(bound)
+        let address = Address { configured, actual };
+        Ok(BoundListener { address, sockets })
     }
 }
 
@@ -74,94 +96,220 @@ fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> 
 
 /// A running edge; stops when dropped.
 pub struct Server {
-    /// Where it listens.
+    /// Where it listened at first.
     pub addresses: Vec<SocketAddr>,
-    /// What its requests share.
-    pub edge: Arc<Edge>,
-    /// What its TLS listeners share.
-    pub tls: Option<Arc<Terminator>>,
-    stop: watch::Sender<bool>,
-    threads: Vec<JoinHandle<()>>,
+    live: Arc<Live>,
+    listening: Mutex<Listening>,
+    threads: Vec<Thread>,
+}
+
+/// The listeners there are, in the configuration's order.
+#[derive(Default)]
+struct Listening {
+    listeners: Vec<(ListenerId, Address)>,
+    /// The identity of the next new one.
+    next: ListenerId,
+}
+
+impl Listening {
+    fn new_id(&mut self) -> ListenerId {
+        self.next += 1;
+        self.next
+    }
+}
+
+/// A thread that serves.
+struct Thread {
+    orders: mpsc::UnboundedSender<Order>,
+    wakers: Arc<Wakers>,
+    handle: Option<JoinHandle<()>>,
+}
+
+/// What a thread is told to do.
+enum Order {
+    /// Take connections from this socket.
+    Open(ListenerId, std::net::TcpListener, Place),
+    /// Take no more of this listener's.
+    Close(ListenerId),
 }
 
 impl Server {
     /// Serves `edge` on the bound sockets, a thread for each set of them. Without `tls`, a connection where TLS is spoken
     /// is closed.
     pub fn start(edge: Arc<Edge>, tls: Option<Arc<Terminator>>, bound: Bound) -> io::Result<Server> {
-        let (stop, stopped) = watch::channel(false);
-        let connections = Arc::new(AtomicUsize::new(0));
-        let handshakes = Arc::new(AtomicUsize::new(0));
-        let suspects = Arc::new(Suspects::default());
-        let mut threads = Vec::new();
-        for (index, sockets) in bound.sockets.into_iter().enumerate() {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let mut listener = 0;
-            let mut acceptors = Vec::new();
-            for (socket, speaks) in sockets {
-                let speaks = match (speaks, &tls) {
-                    (Speaks::Clear { h2c }, _) => Spoken::Clear { h2c },
-                    (Speaks::Tls(_), None) => continue,
-                    (Speaks::Tls(_), Some(tls)) => {
-                        listener += 1;
-                        Spoken::Tls(Secure {
-                            terminator: Arc::clone(tls),
-                            listener: listener - 1,
-                            handshakes: Arc::clone(&handshakes),
-                        })
-                    }
-                };
-                let (edge, connections) = (Arc::clone(&edge), Arc::clone(&connections));
-                let suspects = Arc::clone(&suspects);
-                acceptors.push((
-                    socket,
-                    Acceptor {
-                        speaks,
-                        edge,
-                        connections,
-                        suspects,
-                    },
-                ));
-            }
-            let mut stopped = stopped.clone();
-            let serve = move || {
-                runtime.block_on(async {
-                    for (socket, acceptor) in acceptors {
-                        match TcpListener::from_std(socket) {
-                            Ok(listener) => {
-                                tokio::spawn(acceptor.accept(listener));
-                            }
-                            Err(error) => eprintln!("verge: a listening socket cannot be used: {error}"),
-                        }
-                    }
-                    // An error says that the server is gone, which means the same.
-                    let _ = stopped.wait_for(|stopped| *stopped).await;
-                });
-                runtime.shutdown_background();
-            };
-            threads.push(
-                std::thread::Builder::new()
-                    .name(format!("verge-{index}"))
-                    .spawn(serve)?,
-            );
+        let mut listening = Listening::default();
+        let threads = bound.listeners.first().map_or(0, |first| first.sockets.len());
+        let mut opened = Vec::new();
+        for listener in bound.listeners {
+            let id = listening.new_id();
+            listening.listeners.push((id, listener.address));
+            opened.push((id, listener.sockets));
         }
-        Ok(Server {
+        let live = Arc::new(Live::new(serving(edge, tls, &listening)));
+        let shared = Shared::new(&live);
+        let start = |index| Thread::start(index, shared.clone());
+        let server = Server {
             addresses: bound.addresses,
-            edge,
-            tls,
-            stop,
-            threads,
-        })
+            threads: (0..threads).map(start).collect::<io::Result<_>>()?,
+            listening: Mutex::new(listening),
+            live,
+        };
+        opened.into_iter().for_each(|(id, sockets)| server.open(id, sockets));
+        Ok(server)
+    }
+
+    /// What its requests share.
+    pub fn edge(&self) -> Arc<Edge> {
+        Arc::clone(&self.live.serving().edge)
+    }
+
+    /// What its TLS listeners share.
+    pub fn tls(&self) -> Option<Arc<Terminator>> {
+        self.live.serving().tls.clone()
+    }
+
+    /// Connections there are.
+    pub fn connections(&self) -> usize {
+        self.live.connections()
+    }
+
+    /// Has all requests from now on run on `edge` and `tls`, and listens where `edge`'s configuration says. Requests that
+    /// are under way stay as they are. If an address cannot be listened on, nothing changes.
+    pub fn change(&self, edge: Arc<Edge>, tls: Option<Arc<Terminator>>) -> io::Result<()> {
+        let mut listening = self.listening.lock();
+        let mut old = listening.listeners.clone();
+        let mut changed = Listening {
+            next: listening.next,
+            ..Listening::default()
+        };
+        let mut opened = Vec::new();
+        for Listener { address, .. } in &edge.config.listen {
+            match old.iter().position(|(_, old)| old.configured == *address) {
+                Some(kept) => changed.listeners.push(old.remove(kept)),
+                None => {
+                    let listener = BoundListener::new(*address, self.threads.len())?;
+                    let id = changed.new_id();
+                    changed.listeners.push((id, listener.address));
+                    opened.push((id, listener.sockets));
+                }
+            }
+        }
+        self.live.exchange(serving(edge, tls, &changed));
+        opened.into_iter().for_each(|(id, sockets)| self.open(id, sockets));
+        old.into_iter().for_each(|(id, _)| self.close(id));
+        *listening = changed;
+        Ok(())
+    }
+
+    /// Where it listens, in the configuration's order.
+    pub fn listening(&self) -> Vec<SocketAddr> {
+        let listening = self.listening.lock();
+        listening.listeners.iter().map(|(_, address)| address.actual).collect()
+    }
+
+    /// Takes no more connections, and waits until those there are have ended, each after what is under way on it, but
+    /// for no longer than `longest`. Returns how many are left.
+    pub async fn drain(&self, longest: Duration) -> usize {
+        self.live.leave();
+        for (id, _) in self.listening.lock().listeners.drain(..) {
+            self.close(id);
+        }
+        self.threads.iter().for_each(|thread| thread.wakers.wake_all());
+        match tokio::time::timeout(longest, self.live.empty()).await {
+            Ok(()) => 0,
+            Err(_) => self.live.connections(),
+        }
+    }
+
+    fn open(&self, id: ListenerId, sockets: Vec<std::net::TcpListener>) {
+        for (thread, socket) in self.threads.iter().zip(sockets) {
+            thread.order(Order::Open(id, socket, self.live.accept()));
+        }
+    }
+
+    fn close(&self, id: ListenerId) {
+        self.threads.iter().for_each(|thread| thread.order(Order::Close(id)));
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nobody listening means that all threads have ended.
-        let _ = self.stop.send(true);
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
+        // A thread without anybody to give it orders ends.
+        let handles: Vec<_> = self.threads.drain(..).filter_map(|thread| thread.handle).collect();
+        for handle in handles {
+            if handle.join().is_err() {
                 eprintln!("verge: a serving thread ended in a panic");
             }
+        }
+    }
+}
+
+/// What requests run on, and what is spoken where.
+fn serving(edge: Arc<Edge>, tls: Option<Arc<Terminator>>, listening: &Listening) -> Serving {
+    let mut secure = 0..;
+    let mut spoken = |listener: &Listener| match listener.speaks {
+        Speaks::Clear { h2c } => Spoken::Clear { h2c },
+        Speaks::Tls(_) => Spoken::Tls(secure.next().unwrap_or_default()),
+    };
+    let spoken: Vec<Spoken> = edge.config.listen.iter().map(&mut spoken).collect();
+    let ids = listening.listeners.iter().map(|(id, _)| *id);
+    Serving {
+        listeners: ids.zip(spoken).collect(),
+        edge,
+        tls,
+    }
+}
+
+impl Thread {
+    fn start(index: usize, shared: Shared) -> io::Result<Thread> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let wakers = Arc::new(Wakers::default());
+        let (orders, given) = mpsc::unbounded_channel();
+        let its = Arc::clone(&wakers);
+        let serve = move || {
+            runtime.block_on(obey(given, shared, its));
+            runtime.shutdown_background();
+        };
+        let handle = std::thread::Builder::new()
+            .name(format!("verge-{index}"))
+            .spawn(serve)?;
+        Ok(Thread {
+            orders,
+            wakers,
+            handle: Some(handle),
+        })
+    }
+
+    fn order(&self, order: Order) {
+        // An error says that the thread has ended, which closes everything.
+        let _ = self.orders.send(order);
+    }
+}
+
+/// Does what a thread is told to, until nobody is left to tell it anything.
+async fn obey(mut orders: mpsc::UnboundedReceiver<Order>, shared: Shared, wakers: Arc<Wakers>) {
+    let mut open: HashMap<ListenerId, oneshot::Sender<()>> = HashMap::new();
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Open(listener, socket, place) => match TcpListener::from_std(socket) {
+                Ok(socket) => {
+                    let (close, closed) = oneshot::channel();
+                    open.insert(listener, close);
+                    let (shared, wakers) = (shared.clone(), Arc::clone(&wakers));
+                    let acceptor = Acceptor {
+                        listener,
+                        shared,
+                        wakers,
+                    };
+                    tokio::spawn(async move {
+                        acceptor.accept(socket, closed).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => eprintln!("verge: a listening socket cannot be used: {error}"),
+            },
+            // Dropping the sender tells the acceptor.
+            Order::Close(listener) => drop(open.remove(&listener)),
         }
     }
 }

@@ -62,4 +62,27 @@ impl Edge {
             spawn,
         }
     }
+    /// The same edge under another configuration, with these origins: nothing that is stored is lost. An origin that had
+    /// its name before keeps its count of fetches under way.
+    pub fn renewed(&self, config: Arc<Config>, origins: Vec<Arc<dyn Fetch>>) -> Self {
+        let slot = |(fetch, origin): (Arc<dyn Fetch>, &crate::config::Origin)| OriginSlot {
+            fetch,
+            under_way: self
+                .place_of(&origin.reach.name)
+                .map_or_else(Arc::default, |place| Arc::clone(&self.origins[place].under_way)),
+            max_fetches: origin.max_fetches,
+        };
+        Edge {
+            cache: Arc::clone(&self.cache),
+            origins: origins.into_iter().zip(&config.origins).map(slot).collect(),
+            config,
+            clock: Arc::clone(&self.clock),
+            spawn: Arc::clone(&self.spawn),
+        }
+    }
+
+    /// The place of the origin of this name.
+    pub fn place_of(&self, origin: &str) -> Option<usize> {
+        self.config.origins.iter().position(|known| known.reach.name == origin)
+    }
 }

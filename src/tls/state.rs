@@ -20,6 +20,7 @@ use super::{ClientCertificates, Settings, TlsError, Version, provider};
 use crate::clock::Clock;
 
 /// What stays over reloads.
+#[derive(Clone)]
 pub(super) struct Made {
     /// Only where none is configured.
     pub(super) self_signed: Option<Certificate>,

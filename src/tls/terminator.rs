@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rustls::{CipherSuite, ServerConfig};
 
+use super::certificate::Certificate;
 use super::files::{Digest, Files};
 use super::keys::Rotating;
 use super::names::normal;
@@ -53,6 +54,23 @@ impl Terminator {
         clock: Arc<dyn Clock>,
     ) -> Result<Terminator, Vec<TlsError>> {
         let made = make(&settings, clock).map_err(|error| vec![error])?;
+        Terminator::with(settings, listeners, made)
+    }
+
+    /// The same under other settings: session tickets stay good.
+    ///
+    /// # Errors
+    /// As for [`Terminator::new`].
+    pub fn renewed(&self, settings: Settings, listeners: Vec<ClientCertificates>) -> Result<Terminator, Vec<TlsError>> {
+        let mut made = self.made.clone();
+        let same_names = settings.self_signed_names == self.settings.self_signed_names;
+        if settings.certificates.is_empty() != made.self_signed.is_some() || !same_names {
+            made.self_signed = self_signed_for(&settings, &made.clock).map_err(|error| vec![error])?;
+        }
+        Terminator::with(settings, listeners, made)
+    }
+
+    fn with(settings: Settings, listeners: Vec<ClientCertificates>, made: Made) -> Result<Terminator, Vec<TlsError>> {
         let files = Files::read(&settings, &listeners);
         let state = State::new(&settings, &listeners, &files, &made)?;
         Ok(Terminator {
@@ -122,10 +140,7 @@ fn prefers_chacha(ciphers: &[CipherSuite]) -> bool {
 }
 
 fn make(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Made, TlsError> {
-    let self_signed = match settings.certificates.is_empty() {
-        true => Some(self_signed::make(&settings.self_signed_names, clock.now().wall)?),
-        false => None,
-    };
+    let self_signed = self_signed_for(settings, &clock)?;
     let rotating = Rotating::new(clock.clone())
         .ok_or_else(|| TlsError::of_key("ticket_keys", "the system gives no random bytes; name files of them"))?;
     Ok(Made {
@@ -133,4 +148,12 @@ fn make(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Made, TlsError> {
         rotating: Arc::new(rotating),
         clock,
     })
+}
+
+/// A certificate of the edge's own, where none is configured.
+fn self_signed_for(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Option<Certificate>, TlsError> {
+    match settings.certificates.is_empty() {
+        true => self_signed::make(&settings.self_signed_names, clock.now().wall).map(Some),
+        false => Ok(None),
+    }
 }

@@ -70,7 +70,7 @@ fn run(open: Open, cases: &[Case]) -> Vec<Outcome> {
 
 /// Returns once no fetch goes on behind an answer that did not need all of it.
 fn until_settled(rig: &Rig) {
-    let cache = &rig.world.server.edge.cache;
+    let cache = &rig.world.server.edge().cache;
     if cache.fills_under_way() > 0 {
         wait(async {
             while cache.fills_under_way() > 0 {

@@ -53,7 +53,7 @@ pub struct Fill {
 }
 
 /// How a fill behaves toward its readers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Terms {
     /// Bytes that a windowed fill runs ahead of its fastest reader.
     pub window: u64,

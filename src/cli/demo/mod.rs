@@ -15,9 +15,9 @@ use parking_lot::Mutex;
 
 use self::origin::Sample;
 use self::report::Report;
-use super::{Failure, run};
+use super::{Failure, run, signals};
 use crate::clock::{Clock, Now, SystemClock};
-use crate::listen::Server;
+use crate::node::Node;
 
 /// Where the demo listens, unless told otherwise; with `--once`, on any free port.
 const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -44,8 +44,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let clock = Arc::new(AheadClock::default());
     let sample = Sample::start(Arc::clone(&clock) as Arc<dyn Clock>)
         .map_err(|error| format!("the sample origin cannot be started: {error}"))?;
-    let server = edge(addresses(args), &sample, &clock)?;
-    let [reached, secure] = [0, 1].map(|listener| reachable(server.addresses[listener]));
+    let node = edge(addresses(args), &sample, &clock)?;
+    let [reached, secure] = [0, 1].map(|listener| reachable(node.server.addresses[listener]));
     let mut report = Report::new();
     report.line(&format!(
         "An edge on http://{reached} and https://{secure}, before a sample origin on http://{}",
@@ -57,14 +57,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         .map_err(|error| format!("the walk cannot be started: {error}"))?;
     let wrong = runtime.block_on(walk::walk(
         [reached, secure],
-        &server.edge,
+        &node.server.edge(),
         &sample,
         &clock,
         &mut report,
     ));
     if !args.once {
         what_to_try(reached, secure, &mut report);
-        run::wait_for_signal(None)?;
+        signals::obey(&node)?;
     }
     match wrong.is_empty() {
         true => Ok(()),
@@ -85,13 +85,18 @@ fn addresses(args: &Args) -> [SocketAddr; 2] {
 }
 
 /// An edge whose only site sends everything to the sample origin.
-fn edge([clear, tls]: [SocketAddr; 2], sample: &Sample, clock: &Arc<AheadClock>) -> Result<Server, Failure> {
+fn edge([clear, tls]: [SocketAddr; 2], sample: &Sample, clock: &Arc<AheadClock>) -> Result<Node, Failure> {
     is_free(clear, "--listen")?;
     is_free(tls, "--listen-tls")?;
     let mut config = run::of_one_origin(&format!("http://{}", sample.address))?;
     config.listen = super::run::listeners(&[clear], &[tls]);
     config.cache.ram = RAM;
-    run::start(config, Arc::clone(clock) as Arc<dyn Clock>)
+    let same = config.clone();
+    run::start(
+        config,
+        Box::new(move || Ok(same.clone())),
+        Arc::clone(clock) as Arc<dyn Clock>,
+    )
 }
 
 /// Sockets that share a port (`SO_REUSEPORT`) would let a second demo take half of the first one's connections.

@@ -12,6 +12,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::StatusCode;
 use parking_lot::Mutex;
@@ -24,16 +25,21 @@ use self::pump::{Pump, Sent};
 use super::ask::{Asked, Peer, ask};
 use super::buffers::Buffers;
 use super::deadline::Deadline;
+use super::live::Link;
 use super::transport::Transport;
 use crate::http1::{Framing, HeadStorage, MAX_HEAD, RequestHead, Version, find_head_end, parse_request};
 use crate::origin::RequestBody;
-use crate::pipeline::{Answer, AnswerHead, Begun, Edge, Refused, RequestLength, Work};
+use crate::pipeline::{Answer, AnswerHead, Begun, Refused, RequestLength, Work};
 
 /// Read at once, at least.
 const READ: usize = 4 * 1024;
 
+/// How long a kept connection may still ask something once the server is leaving. It is answered, with the word that the
+/// connection ends; a connection closed under a request that is on its way would fail it.
+const LEAVE: Duration = Duration::from_secs(1);
+
 /// Serves one client's connection to its end; `early` has been read from it already.
-pub async fn serve<S: Transport>(stream: S, early: &[u8], peer: Peer, edge: &Arc<Edge>) {
+pub async fn serve<S: Transport>(stream: S, early: &[u8], peer: Peer, link: Link) {
     let mut buffers = Buffers::default();
     if !early.is_empty() {
         buffers = Buffers::take();
@@ -42,7 +48,7 @@ pub async fn serve<S: Transport>(stream: S, early: &[u8], peer: Peer, edge: &Arc
     let mut connection = Connection {
         stream,
         peer,
-        edge,
+        link,
         buffers,
         deadline: Deadline::default(),
     };
@@ -77,10 +83,10 @@ enum After {
     Abort,
 }
 
-struct Connection<'e, S> {
+struct Connection<S> {
     stream: S,
     peer: Peer,
-    edge: &'e Arc<Edge>,
+    link: Link,
     buffers: Buffers,
     deadline: Deadline,
 }
@@ -101,7 +107,7 @@ struct Execute {
     wire: Wire,
 }
 
-impl<S: Transport> Connection<'_, S> {
+impl<S: Transport> Connection<S> {
     /// One request and its answer.
     async fn exchange(&mut self) -> After {
         // An unfinished head is looked at again only when it has doubled, however slowly it trickles in; often enough to
@@ -153,12 +159,15 @@ impl<S: Transport> Connection<'_, S> {
                 Poll::Ready(Received::Some)
             }
             Poll::Pending if within_head => {
-                self.deadline.set_if_unset(self.edge.config.client.head_timeout);
+                self.deadline.set_if_unset(self.link.edge.config.client.head_timeout);
                 self.deadline.poll_passed(cx).map(|()| Received::TooLate)
             }
             Poll::Pending => {
                 std::mem::take(&mut self.buffers).give_back();
-                self.deadline.set_if_unset(self.edge.config.client.idle_timeout);
+                match self.link.poll_leaving(cx) {
+                    Poll::Ready(()) => self.deadline.set_to_at_most(LEAVE),
+                    Poll::Pending => self.deadline.set_if_unset(self.link.edge.config.client.idle_timeout),
+                }
                 self.deadline.poll_passed(cx).map(|()| Received::End)
             }
         }
@@ -166,6 +175,7 @@ impl<S: Transport> Connection<'_, S> {
 
     /// Reads a head and decides on it. A hit needs nothing more than this.
     fn step(&mut self) -> Step {
+        self.link.renew();
         let mut storage = HeadStorage::new();
         let (step, consumed) = match parse_request(&self.buffers.input, &mut storage) {
             Ok(None) => return Step::NeedMore,
@@ -200,10 +210,10 @@ impl<S: Transport> Connection<'_, S> {
         };
         let wire = Wire {
             http10: head.version == Version::Http10,
-            keep_alive: head.keep_alive,
+            keep_alive: head.keep_alive && !self.link.is_leaving(),
             trailers: head.version == Version::Http11 && head.fields.takes_trailers(),
         };
-        match ask(self.edge, &self.peer, asked) {
+        match ask(&self.link.edge, &self.peer, asked) {
             Err(why) => refused(why, head.method),
             Ok(Begun::Answer(answer)) => Step::Answer(
                 answer,
@@ -244,7 +254,7 @@ impl<S: Transport> Connection<'_, S> {
 
     /// Sends an answer behind what is in the output buffer.
     async fn send_behind(&mut self, answer: Answer<'_>, wire: Wire) -> After {
-        let limits = &self.edge.config.client;
+        let limits = &self.link.edge.config.client;
         let mut pump = Pump::new(&mut self.buffers.output, answer, wire, limits, &mut self.deadline);
         let sent = match pump.try_send(&mut self.stream) {
             Some(sent) => sent,
@@ -265,11 +275,11 @@ impl<S: Transport> Connection<'_, S> {
     }
 
     async fn execute_without_body(&mut self, Execute { mut work, wire, .. }: Execute) -> After {
-        let edge = self.edge;
+        let edge = Arc::clone(&self.link.edge);
         // RFC 9110 15.2: HTTP/1.0 knows no interim responses.
         let mut early = (!wire.http10).then(|| Early::new(work.interims()));
         let mut answer = {
-            let mut working = std::pin::pin!(work.execute(edge, None));
+            let mut working = std::pin::pin!(work.execute(&edge, None));
             let (stream, input) = (&mut self.stream, &mut self.buffers.input);
             let answered = poll_fn(|cx| match working.as_mut().poll(cx) {
                 Poll::Ready(answer) => Poll::Ready(Some(answer)),
@@ -304,7 +314,7 @@ impl<S: Transport> Connection<'_, S> {
             expects_continue,
             wire,
         } = execute;
-        let edge = self.edge;
+        let edge = Arc::clone(&self.link.edge);
         let limits = &edge.config.client;
         let stream = Mutex::new(&mut self.stream);
         let input = Mutex::new(&mut self.buffers.input);
@@ -326,7 +336,7 @@ impl<S: Transport> Connection<'_, S> {
             false => Poll::Pending,
         };
         let wanted: Option<&mut (dyn RequestBody + '_)> = Some(&mut body);
-        let mut working = std::pin::pin!(work.execute(edge, wanted));
+        let mut working = std::pin::pin!(work.execute(&edge, wanted));
         let answered = poll_fn(|cx| match working.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
             Poll::Pending => {

@@ -26,6 +26,7 @@ use self::ledger::{Ledger, Piece};
 use self::send::{Sending, send_now};
 use super::ask::{Peer, ask};
 use super::deadline::Deadline;
+use super::live::Link;
 use super::transport::Transport;
 use crate::config::ClientLimits;
 use crate::http1::MAX_HEAD;
@@ -51,9 +52,9 @@ const PENALTY: Duration = Duration::from_secs(1);
 
 /// Serves one client's connection to its end; `early` has been read from it already. If it is ended for a flood, `flooded`
 /// is told.
-pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, edge: &Arc<Edge>, flooded: impl Fn()) {
-    let limits = edge.config.client;
-    let io = Io::new(stream, early, Arc::clone(&edge.clock), limits);
+pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, link: Link, flooded: impl Fn()) {
+    let limits = link.edge.config.client;
+    let io = Io::new(stream, early, Arc::clone(&link.edge.clock), limits);
     let mut handshake = server::Builder::new()
         .max_concurrent_streams(limits.max_streams)
         .max_header_list_size(MAX_HEAD as u32)
@@ -76,7 +77,7 @@ pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, edge: &Arc
         h2,
         io,
         peer,
-        edge,
+        link,
         ledger: Arc::default(),
         open: Arc::default(),
         idle: Deadline::default(),
@@ -91,11 +92,11 @@ pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, edge: &Arc
     }
 }
 
-struct Connection<'e, S> {
+struct Connection<S> {
     h2: server::Connection<Io<S>, Piece>,
     io: Io<S>,
     peer: Peer,
-    edge: &'e Arc<Edge>,
+    link: Link,
     ledger: Arc<Ledger>,
     /// Requests that have a task.
     open: Arc<AtomicUsize>,
@@ -113,7 +114,7 @@ enum Accepted {
     Over,
 }
 
-impl<S: Transport> Connection<'_, S> {
+impl<S: Transport> Connection<S> {
     /// Ready once the connection is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.io.begin_turn();
@@ -143,8 +144,9 @@ impl<S: Transport> Connection<'_, S> {
         if let Poll::Ready(Err(_)) = self.io.poll_send(cx) {
             return Poll::Ready(());
         }
+        self.poll_leaving(cx);
         if taken > 0 {
-            self.idle.set(self.edge.config.client.idle_timeout);
+            self.idle.set(self.link.edge.config.client.idle_timeout);
         }
         self.poll_idle(cx)
     }
@@ -162,9 +164,18 @@ impl<S: Transport> Connection<'_, S> {
         }
     }
 
+    /// Tells the client once, when the server is leaving, that no more is taken.
+    fn poll_leaving(&mut self, cx: &mut Context<'_>) {
+        if !self.closing && self.link.poll_leaving(cx).is_ready() {
+            self.closing = true;
+            self.h2.graceful_shutdown();
+            cx.waker().wake_by_ref();
+        }
+    }
+
     /// Ends a connection on which nobody has asked for anything, and nothing is on its way, for too long.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let limits = &self.edge.config.client;
+        let limits = &self.link.edge.config.client;
         while self.idle.poll_passed(cx).is_ready() {
             let busy = self.open.load(Ordering::Relaxed) > 0 || self.ledger.queued() > 0;
             if self.closing && !busy {
@@ -185,7 +196,8 @@ impl<S: Transport> Connection<'_, S> {
     }
 
     /// Decides on a request, and answers it if that can be done at once.
-    fn take(&self, request: Request<RecvStream>, respond: SendResponse<Piece>) {
+    fn take(&mut self, request: Request<RecvStream>, respond: SendResponse<Piece>) {
+        self.link.renew();
         let (head, stream) = request.into_parts();
         let mut lines = Lines::new();
         let asked = head::asked(&head, stream.is_end_stream(), &mut lines);
@@ -197,7 +209,7 @@ impl<S: Transport> Connection<'_, S> {
         let begun = match (asked, &waits) {
             (Err(why), _) => refused(why),
             (_, Err(why)) => refused(*why),
-            (Ok(asked), Ok(_)) => ask(self.edge, &self.peer, asked).unwrap_or_else(refused),
+            (Ok(asked), Ok(_)) => ask(&self.link.edge, &self.peer, asked).unwrap_or_else(refused),
         };
         match begun {
             Begun::Answer(answer) => self.answer(answer, respond),
@@ -228,7 +240,7 @@ impl<S: Transport> Connection<'_, S> {
             return;
         }
         let body = AnswerBody::Pieces(pieces);
-        let limits = self.edge.config.client;
+        let limits = self.link.edge.config.client;
         let sending = Sending::new(body, stream, Arc::clone(&self.ledger), limits);
         let open = Open::new(&self.open);
         tokio::spawn(async move {
@@ -239,8 +251,12 @@ impl<S: Transport> Connection<'_, S> {
 
     /// Does what a request needs in a task of its own.
     fn work(&self, mut work: Box<Work>, body: Body, respond: SendResponse<Piece>) {
-        let (edge, ledger, open) = (Arc::clone(self.edge), Arc::clone(&self.ledger), Open::new(&self.open));
-        let body = body.into_client_body(&mut work, self.edge.config.client);
+        let (edge, ledger, open) = (
+            Arc::clone(&self.link.edge),
+            Arc::clone(&self.ledger),
+            Open::new(&self.open),
+        );
+        let body = body.into_client_body(&mut work, self.link.edge.config.client);
         tokio::spawn(async move {
             exchange(&edge, work, body, respond, ledger).await;
             drop(open);

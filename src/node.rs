@@ -1,0 +1,153 @@
+//! A running edge as its operator knows it: started, reloaded, drained.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::cache::Secret;
+use crate::clock::Clock;
+use crate::config::{Config, Listener, Speaks};
+use crate::listen::{Bound, OnThisThread, Server};
+use crate::origin::{Fetch, Origin};
+use crate::pipeline::Edge;
+use crate::tls::{ClientCertificates, Reload, Terminator};
+
+/// Reads the configuration anew; the errors are whole lines.
+pub type Source = Box<dyn Fn() -> Result<Config, Vec<String>> + Send + Sync>;
+
+/// A running edge.
+pub struct Node {
+    /// The threads and sockets.
+    pub server: Server,
+    source: Source,
+    clock: Arc<dyn Clock>,
+    draining: AtomicBool,
+    /// Held while something is exchanged.
+    changing: Mutex<()>,
+}
+
+impl Node {
+    /// Starts an edge of this configuration; `source` reads it anew. An error is one line or several, each of which names
+    /// its culprit and the mend.
+    pub fn start(config: Config, source: Source, clock: Arc<dyn Clock>) -> Result<Node, Vec<String>> {
+        let one = |error: String| vec![error];
+        let origins = config.origins.iter().map(|origin| connect(&origin.reach));
+        let origins = origins.collect::<Result<Vec<_>, _>>().map_err(one)?;
+        let secret = Secret::random().map_err(|error| one(format!("the system gives no random bytes: {error}")))?;
+        let bound = Bound::new(&config.listen, config.threads).map_err(|error| one(error.to_string()))?;
+        let tls = terminator(&config, None, &clock)?;
+        let edge = Edge::new(
+            Arc::new(config),
+            origins,
+            secret,
+            Arc::clone(&clock),
+            Arc::new(OnThisThread),
+        );
+        let server = Server::start(Arc::new(edge), tls, bound);
+        Ok(Node {
+            server: server.map_err(|error| one(format!("cannot start serving: {error}")))?,
+            source,
+            clock,
+            draining: AtomicBool::new(false),
+            changing: Mutex::new(()),
+        })
+    }
+
+    /// Reads the configuration and all files anew, and has all requests from now on run on them; requests that are under
+    /// way stay as they are, and so does all that is stored. On any error everything stays as it was. Returns what has to
+    /// wait for a restart. Not for a serving thread: it reads files.
+    pub fn reload(&self) -> Result<Vec<String>, Vec<String>> {
+        let _changing = self.changing.lock();
+        let config = (self.source)()?;
+        let old = self.server.edge();
+        let origins = config.origins.iter().map(|origin| {
+            let place = old.place_of(&origin.reach.name);
+            let same = place.filter(|place| {
+                // What a file of authorities says may have changed.
+                let known = &old.config.origins[*place].reach;
+                *known == origin.reach && known.ca_file.is_none()
+            });
+            match same {
+                Some(place) => Ok(Arc::clone(&old.origins[place].fetch)),
+                None => connect(&origin.reach),
+            }
+        });
+        let origins = origins.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
+        let tls = terminator(&config, self.server.tls().as_deref(), &self.clock)?;
+        let wait = waits_for_restart(&old.config, &config);
+        let edge = old.renewed(Arc::new(config), origins);
+        let changed = self.server.change(Arc::new(edge), tls);
+        changed.map_err(|error| vec![error.to_string()])?;
+        Ok(wait)
+    }
+
+    /// Reads certificates and keys anew if any of their files has changed.
+    pub fn reload_certificates(&self) -> Reload {
+        let _changing = self.changing.lock();
+        self.server.tls().map_or(Reload::Unchanged, |tls| tls.reload(false))
+    }
+
+    /// Whether it is to be sent new requests; if not, why.
+    pub fn ready(&self) -> Result<(), &'static str> {
+        match self.draining.load(Ordering::SeqCst) {
+            true => Err("draining"),
+            false => Ok(()),
+        }
+    }
+
+    /// Is no longer ready, from now on.
+    pub fn begin_drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Says for `wait` that it is not ready, and serves all the same; then takes no more connections, and ends those
+    /// there are after what is under way on each, but after `longest` at the latest. Returns how many were cut off.
+    pub async fn drain(&self, wait: Duration, longest: Duration) -> usize {
+        self.begin_drain();
+        tokio::time::sleep(wait).await;
+        self.server.drain(longest).await
+    }
+}
+
+fn connect(origin: &crate::origin::OriginConfig) -> Result<Arc<dyn Fetch>, String> {
+    Ok(Arc::new(Origin::new(origin.clone())?))
+}
+
+/// What the TLS listeners share, if there are any. `old`: what they shared before.
+pub fn terminator(
+    config: &Config,
+    old: Option<&Terminator>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<Terminator>>, Vec<String>> {
+    let asked = |listener: &Listener| match &listener.speaks {
+        Speaks::Clear { .. } => None,
+        Speaks::Tls(asked) => Some(asked.clone()),
+    };
+    let listeners: Vec<ClientCertificates> = config.listen.iter().filter_map(asked).collect();
+    if listeners.is_empty() {
+        return Ok(None);
+    }
+    let made = match old {
+        Some(old) => old.renewed(config.tls.clone(), listeners),
+        None => Terminator::new(config.tls.clone(), listeners, Arc::clone(clock)),
+    };
+    match made {
+        Ok(terminator) => Ok(Some(Arc::new(terminator))),
+        Err(errors) => Err(errors.iter().map(ToString::to_string).collect()),
+    }
+}
+
+/// What of a new configuration cannot be taken up by a process that runs.
+fn waits_for_restart(old: &Config, new: &Config) -> Vec<String> {
+    let mut waits = Vec::new();
+    let mut wait = |changed: bool, what: &str| {
+        if changed {
+            waits.push(format!("{what} changed; that takes a restart"));
+        }
+    };
+    wait(old.threads != new.threads, "[server] threads");
+    wait(old.cache != new.cache, "[cache]");
+    waits
+}
