@@ -52,15 +52,19 @@ fn warn_of(certificate: &CertificateInfo, now: SystemTime) {
     }
 }
 
-/// Reads a configuration file. Its errors are printed one a line; the failure says how many there were.
+/// Reads a configuration file. Errors and warnings are printed one a line; the failure says how many errors there were.
 pub(super) fn read(path: &Path) -> Result<Config, Failure> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read `{name}`: {error}; name the file with --config, or give --origin URL"))?;
-    config::load(&name, &text).map_err(|errors| {
+    let config = config::load(&name, &text).map_err(|errors| {
         for error in &errors {
             eprintln!("{error}");
         }
         format!("`{name}` has {} error(s); nothing was started", errors.len())
-    })
+    })?;
+    for warning in &config.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(config)
 }
