@@ -20,7 +20,7 @@ const LEAST: &str = r#"
     path = "/api/*"
 "#;
 
-/// The example with the keys that are commented out there.
+/// The example with the keys that are commented out there, and with a variable that there is for each secret.
 fn with_all_keys() -> String {
     let begins_with_key = |line: &str| line.starts_with(|first: char| first.is_ascii_lowercase());
     let bare = |line: &'static str| {
@@ -28,7 +28,9 @@ fn with_all_keys() -> String {
             .filter(|rest| begins_with_key(rest))
             .unwrap_or(line)
     };
-    EXAMPLE.lines().map(bare).collect::<Vec<_>>().join("\n")
+    let text = EXAMPLE.lines().map(bare).collect::<Vec<_>>().join("\n");
+    text.replace("file:/etc/verge/admin.token", "env:CARGO_PKG_NAME")
+        .replace("env:VERGE_PURGE_TOKEN", "env:CARGO_PKG_NAME")
 }
 
 fn load(text: &str) -> Config {
@@ -71,16 +73,23 @@ fn it_gives_the_defaults() {
 fn shown(config: &Config) -> String {
     let Config {
         threads,
+        admin,
+        drain,
+        reload,
+        log,
         listen,
         tls,
         client,
         cache,
         origins,
         sites,
-        drain: _,
+        warnings,
     } = config;
     let sites: Vec<_> = sites.iter().collect();
-    format!("{threads:#?}\n{listen:#?}\n{tls:#?}\n{client:#?}\n{cache:#?}\n{origins:#?}\n{sites:#?}")
+    format!(
+        "{threads:#?}\n{admin:#?}\n{drain:#?}\n{reload:#?}\n{log:#?}\n{listen:#?}\n{tls:#?}\n{client:#?}\n{cache:#?}\n\
+         {origins:#?}\n{sites:#?}\n{warnings:#?}"
+    )
 }
 
 /// The keys of a table as paths, such as `sites[].hosts`.

@@ -1,5 +1,5 @@
 //! Configurations and the errors they give: `integration/golden/*.txt`, the input above a line of dashes, below it what
-//! `verge check` prints of it.
+//! `verge check` prints of it. With `VERGE_GOLDEN=write` in the environment what it prints is written there.
 
 use std::fs;
 use std::path::Path;
@@ -25,9 +25,20 @@ fn difference(case: &Path) -> Option<String> {
     let (input, expected) = text
         .split_once(LINE)
         .unwrap_or_else(|| panic!("{name} has no line of four dashes"));
-    let got = match verge::config::load("edge.toml", input) {
-        Ok(_) => "valid\n".to_owned(),
-        Err(errors) => errors.iter().map(|error| format!("{error}\n")).collect(),
-    };
+    let got = printed(input);
+    if std::env::var("VERGE_GOLDEN").is_ok_and(|what| what == "write") {
+        fs::write(case, format!("{input}{LINE}{got}")).expect("a case can be written");
+        return None;
+    }
     (got != expected).then(|| format!("{name}: expected\n{expected}got\n{got}"))
+}
+
+fn printed(input: &str) -> String {
+    match verge::config::load("edge.toml", input) {
+        Ok(config) => {
+            let warnings = config.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+            warnings.chain(["valid\n".to_owned()]).collect()
+        }
+        Err(errors) => errors.iter().map(|error| format!("{error}\n")).collect(),
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use verge::cache::{KeyParts, SchemeClass, Secret, Settings, fill::Terms};
-use verge::config::{ClientLimits, Config, Glob, Origin as OriginEntry, Route, Site, SiteTable};
+use verge::config::{ClientLimits, Config, Drain, Glob, Log, Origin as OriginEntry, Route, Site, SiteTable};
 use verge::origin::{Fetch, OriginConfig};
 use verge::pipeline::{Edge, Spawn};
 use verge::policy::reuse;
@@ -131,8 +131,11 @@ fn purge(world: &World, edge: &Edge, target: Target, hard: bool) {
 fn edge(world: &Arc<World>) -> Edge {
     let knobs = &world.plan.knobs;
     let config = Config {
-        drain: Default::default(),
         threads: 1,
+        admin: None,
+        drain: Drain::default(),
+        reload: Duration::ZERO,
+        log: Log::default(),
         listen: Vec::new(),
         tls: verge::tls::Settings::default(),
         client: ClientLimits::default(),
@@ -142,6 +145,7 @@ fn edge(world: &Arc<World>) -> Edge {
             max_fetches: usize::MAX,
         }],
         sites: sites(knobs),
+        warnings: Vec::new(),
     };
     let origin: Arc<dyn Fetch> = Arc::new(Origin(Arc::clone(world)));
     let spawn: Arc<dyn Spawn> = Arc::new(world.handle.clone());
@@ -192,6 +196,7 @@ fn sites(knobs: &Knobs) -> SiteTable {
         };
         let site = Site {
             name: host.into(),
+            purge_token: None,
             routes: vec![Arc::new(route)],
         };
         // The hosts differ, so none is taken.

@@ -53,7 +53,7 @@ fn warn_of(certificate: &CertificateInfo, now: SystemTime) {
     }
 }
 
-/// Reads a configuration file.
+/// Reads a configuration file. Warnings are printed one a line.
 pub(super) fn read(path: &Path) -> Result<Config, Vec<String>> {
     let name = path.display().to_string();
     let unreadable = |error| {
@@ -62,5 +62,10 @@ pub(super) fn read(path: &Path) -> Result<Config, Vec<String>> {
         )]
     };
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    config::load(&name, &text).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    let lines = |errors: Vec<config::ConfigError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let config = config::load(&name, &text).map_err(lines)?;
+    for warning in &config.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(config)
 }

@@ -12,6 +12,7 @@ use toml::Spanned;
 #[serde(deny_unknown_fields, default)]
 pub struct File {
     pub server: Server,
+    pub log: Log,
     pub listen: Vec<Listen>,
     pub tls: Tls,
     pub client: Client,
@@ -25,6 +26,23 @@ pub struct File {
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     pub threads: Option<Spanned<usize>>,
+    pub admin: Option<Spanned<String>>,
+    pub admin_token: Option<Spanned<String>>,
+    pub drain_wait: Option<Spanned<String>>,
+    pub drain: Option<Spanned<String>>,
+    pub reload: Option<Spanned<String>>,
+}
+
+/// `[log]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    pub access: Option<Spanned<String>>,
+    pub format: Option<Spanned<String>>,
+    pub fields: Option<Spanned<Vec<Spanned<String>>>>,
+    pub sample: Option<Spanned<f64>>,
+    pub level: Option<Spanned<String>>,
+    pub events: Option<Spanned<String>>,
 }
 
 /// `[[listen]]`
@@ -167,6 +185,8 @@ inheriting! {
     /// `[[sites]]`
     Site {
         pub hosts: Spanned<Vec<Spanned<String>>>,
+        pub name: Option<Spanned<String>>,
+        pub purge_token: Option<Spanned<String>>,
         pub client_certificates: Option<Spanned<String>>,
         pub client_ca: Option<Spanned<String>>,
         #[serde(default)]

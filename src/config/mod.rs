@@ -2,20 +2,25 @@
 
 pub mod file;
 mod glob;
+mod log;
 mod nearest;
+mod operation;
 pub mod resolve;
+mod secret;
 mod sites;
 mod transport;
 pub mod units;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 
 pub use glob::Glob;
+pub use log::{AccessTarget, EventFormat, Level, Log, LogField, LogFormat};
 pub use resolve::{ConfigError, load};
+pub use secret::SecretText;
 pub use sites::SiteTable;
 
 use crate::cache;
@@ -28,6 +33,14 @@ use crate::tls;
 pub struct Config {
     /// Runtimes, each on a thread of its own.
     pub threads: usize,
+    /// Where the edge is watched and told what to do, if anywhere.
+    pub admin: Option<Admin>,
+    /// How it ends.
+    pub drain: Drain,
+    /// How often it is looked whether the configuration has changed; zero: only when told to.
+    pub reload: Duration,
+    /// What is logged.
+    pub log: Log,
     /// Where connections are taken.
     pub listen: Vec<Listener>,
     /// What is said in TLS handshakes.
@@ -40,16 +53,35 @@ pub struct Config {
     pub origins: Vec<Origin>,
     /// The sites, by host.
     pub sites: SiteTable,
-    /// How the edge leaves.
-    pub drain: Drain,
+    /// What is legal but probably not meant.
+    pub warnings: Vec<ConfigError>,
 }
 
-/// How the edge leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the edge is watched and told what to do.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What those who come must know. Without one, an address that is not loopback serves `/livez`, `/readyz` and
+    /// `/metrics` only.
+    pub token: Option<SecretText>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Admin {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9180)),
+            token: None,
+        }
+    }
+}
+
+/// How the edge ends once it is told to.
+#[derive(Clone, Copy, Debug)]
 pub struct Drain {
-    /// How long it says that it is not ready, and serves all the same.
+    /// How long it says that it is not ready before it takes no more connections.
     pub wait: Duration,
-    /// How long requests under way may then take.
+    /// The longest that requests under way are then waited for.
     pub finish: Duration,
 }
 
@@ -125,8 +157,10 @@ pub struct Origin {
 /// A site: some hosts, and what happens to their paths.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// Its name, for purges and metrics: the first of its hosts.
+    /// Its name, for purges, metrics and logs: the first of its hosts, unless it has one of its own.
     pub name: Arc<str>,
+    /// What those who purge in it by `PURGE` must know; without one, nobody can.
+    pub purge_token: Option<SecretText>,
     /// First match wins; the last matches every path.
     pub routes: Vec<Arc<Route>>,
 }

@@ -17,6 +17,19 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// The mend for a word that is none of `words`: the one most likely meant, else all of them.
+pub fn did_you_mean(word: &str, words: &[&str]) -> String {
+    if let Some(meant) = nearest(word, words.iter().copied()) {
+        return format!("did you mean \"{meant}\"?");
+    }
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => format!("write {last}"),
+        Some((last, others)) => format!("write {} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
 /// The optimal string alignment distance (Damerau, 1964).
 fn distance(a: &[char], b: &[char]) -> usize {
     let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];

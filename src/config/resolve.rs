@@ -7,9 +7,9 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::file::{self, File};
-use super::nearest::nearest;
+use super::nearest::{did_you_mean, nearest};
 use super::units::{parse_duration, parse_size};
-use super::{ClientLimits, Config, Glob, Origin, Route, Site, SiteTable, transport};
+use super::{ClientLimits, Config, Glob, Origin, Route, SecretText, Site, SiteTable, operation, secret, transport};
 use crate::cache;
 use crate::origin::{OriginConfig, Protocol, ServerUrl};
 use crate::policy::reuse::Terms;
@@ -51,13 +51,22 @@ pub fn load(name: &str, text: &str) -> Result<Config, Vec<ConfigError>> {
         name,
         text,
         errors: Vec::new(),
+        warnings: Vec::new(),
     };
     let config = resolver.config(&file);
-    let mut errors = resolver.errors;
-    // What a site says wrong is found with each of its routes.
+    let errors = in_order(resolver.errors);
+    let warnings = in_order(resolver.warnings);
+    match errors.is_empty() {
+        true => Ok(Config { warnings, ..config }),
+        false => Err(errors),
+    }
+}
+
+/// By position, each once: what a site says wrong is found with each of its routes.
+fn in_order(mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
     errors.sort_by_key(|error| error.at);
     errors.dedup();
-    if errors.is_empty() { Ok(config) } else { Err(errors) }
+    errors
 }
 
 /// A message of serde's with the mend: for an unknown key the one that was most likely meant, of those listed as expected.
@@ -91,15 +100,27 @@ pub(super) struct Resolver<'a> {
     name: &'a str,
     text: &'a str,
     errors: Vec<ConfigError>,
+    warnings: Vec<ConfigError>,
 }
 
 impl Resolver<'_> {
     pub(super) fn wrong(&mut self, at: Option<usize>, what: String) {
-        self.errors.push(ConfigError {
+        let error = self.place(at, what);
+        self.errors.push(error);
+    }
+
+    /// Notes what is legal but probably not meant.
+    pub(super) fn warn(&mut self, at: Option<usize>, what: String) {
+        let warning = self.place(at, what);
+        self.warnings.push(warning);
+    }
+
+    fn place(&self, at: Option<usize>, what: String) -> ConfigError {
+        ConfigError {
             file: self.name.to_owned(),
             at: at.map(|offset| position(self.text, offset)),
             what,
-        });
+        }
     }
 
     /// What `parse` makes of a value, or `default` where there is none or it is wrong.
@@ -124,7 +145,35 @@ impl Resolver<'_> {
         self.parsed(value, default, parse_size)
     }
 
-    fn share(&mut self, value: Option<&Spanned<f64>>, default: f64) -> f64 {
+    /// Which of a few words a value is.
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        value: Option<&Spanned<String>>,
+        default: T,
+        what: &str,
+        words: &[(&str, T)],
+    ) -> T {
+        self.parsed(value, default, |text| {
+            let known = words.iter().find(|(word, _)| *word == text);
+            known.map(|(_, meant)| *meant).ok_or_else(|| {
+                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                format!("`{text}` is not {what}; {}", did_you_mean(text, &words))
+            })
+        })
+    }
+
+    /// A secret that is sent in a field of a request.
+    pub(super) fn token(&mut self, value: Option<&Spanned<String>>) -> Option<SecretText> {
+        let value = value?;
+        let token = self.parsed(Some(value), None, |text| parse_token(text).map(Some));
+        if token.is_some() && secret::Source::of(value.get_ref()) == secret::Source::Here {
+            let what = "a secret in the file; write env:NAME or file:PATH";
+            self.warn(Some(value.span().start), what.to_owned());
+        }
+        token
+    }
+
+    pub(super) fn share(&mut self, value: Option<&Spanned<f64>>, default: f64) -> f64 {
         let Some(value) = value else { return default };
         if (0.0..=1.0).contains(value.get_ref()) {
             return *value.get_ref();
@@ -144,13 +193,17 @@ impl Resolver<'_> {
             .collect();
         Config {
             threads: self.threads(file.server.threads.as_ref()),
+            admin: operation::admin(self, &file.server),
+            drain: operation::drain(self, &file.server),
+            reload: self.duration(file.server.reload.as_ref(), Duration::ZERO),
+            log: operation::log(self, &file.log),
             listen: transport::listeners(self, &file.listen),
             tls: transport::settings(self, file),
             client: self.client(&file.client),
             cache: self.cache(&file.cache),
             sites: self.sites(file),
-            drain: super::Drain::default(),
             origins,
+            warnings: Vec::new(),
         }
     }
 
@@ -230,7 +283,7 @@ impl Resolver<'_> {
         let text = |value: &Option<Spanned<String>>| value.as_ref().map(|value| value.get_ref().clone());
         reach.host = text(&origin.host);
         reach.sni = text(&origin.sni);
-        reach.protocol = self.parsed(origin.protocol.as_ref(), Protocol::Http1, parse_protocol);
+        reach.protocol = self.word(origin.protocol.as_ref(), Protocol::Http1, "a protocol", &PROTOCOLS);
         reach.ca_file = text(&origin.ca).map(Into::into);
         reach.verify = origin.verify.unwrap_or(true);
         reach.connect_timeout = self.duration(origin.connect_timeout.as_ref(), reach.connect_timeout);
@@ -264,7 +317,7 @@ impl Resolver<'_> {
             let what = "a site has no host; write hosts = [\"www.example.com\"], or [\"*\"] for any".to_owned();
             return self.wrong(Some(site.hosts.span().start), what);
         };
-        let name: Arc<str> = first.get_ref().as_str().into();
+        let name: Arc<str> = self.site_name(site, first, table);
         let hosts: Vec<String> = site
             .hosts
             .get_ref()
@@ -287,7 +340,13 @@ impl Resolver<'_> {
             .into_iter()
             .map(|route| Arc::new(Route { secure_only, ..route }))
             .collect();
-        if let Err(host) = table.add(Site { name, routes }, &hosts)
+        let purge_token = self.token(site.purge_token.as_ref());
+        let resolved = Site {
+            name,
+            purge_token,
+            routes,
+        };
+        if let Err(host) = table.add(resolved, &hosts)
             && !host.is_empty()
         {
             let named = hosts
@@ -300,6 +359,24 @@ impl Resolver<'_> {
                 format!("host `{host}` is named already; name each host once"),
             );
         }
+    }
+
+    /// What a site is called: as it says, else as its first host.
+    fn site_name(&mut self, site: &file::Site, first: &Spanned<String>, table: &SiteTable) -> Arc<str> {
+        let given = site.name.as_ref().unwrap_or(first);
+        let name = given.get_ref().as_str();
+        if name.is_empty() || name.contains(char::is_control) {
+            self.wrong(
+                Some(given.span().start),
+                format!("{name:?} is not a name; write name = \"shop\""),
+            );
+        } else if table.iter().any(|other| &*other.name == name) {
+            self.wrong(
+                Some(given.span().start),
+                format!("a site is called `{name}` already; give each a name of its own"),
+            );
+        }
+        name.into()
     }
 
     fn route(
@@ -361,11 +438,15 @@ const DEFAULT_MAX_FETCHES: usize = 1_000;
 /// How long past its lifetime a response stands in for an error, where neither it nor the site says.
 const DEFAULT_STALE_IF_ERROR: Duration = Duration::from_secs(3600);
 
-fn parse_protocol(text: &str) -> Result<Protocol, String> {
-    match text {
-        "http/1.1" => Ok(Protocol::Http1),
-        "h2" => Ok(Protocol::Http2),
-        _ => Err(format!("`{text}` is not a protocol; write \"http/1.1\" or \"h2\"")),
+/// What may be written of an origin's `protocol`.
+const PROTOCOLS: [(&str, Protocol); 2] = [("http/1.1", Protocol::Http1), ("h2", Protocol::Http2)];
+
+/// RFC 6750 2.1 allows less; what matters is that a field can carry it.
+fn parse_token(text: &str) -> Result<SecretText, String> {
+    let token = secret::read(text)?;
+    match token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(token),
+        false => Err("a token is sent in a field; make it of visible ASCII without spaces".to_owned()),
     }
 }
 

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use toml::Spanned;
 
 use super::file::{self, File};
-use super::nearest::nearest;
+use super::nearest::{did_you_mean, nearest};
 use super::resolve::{Resolver, parse_host};
 use super::{Listener, Speaks};
 use crate::tls::{CertificateFiles, ClientCertificates, Settings, Version, provider};
@@ -83,11 +83,7 @@ fn proof(resolver: &mut Resolver<'_>, asked: Option<&Text>, ca: Option<&Text>) -
             None
         }
         (other, _) => {
-            let meant = nearest(other, ["none", "request", "require"]);
-            let mend = meant.map_or_else(
-                || "write \"none\", \"request\" or \"require\"".to_owned(),
-                |meant| format!("did you mean \"{meant}\"?"),
-            );
+            let mend = did_you_mean(other, &["none", "request", "require"]);
             resolver.wrong(
                 Some(asked.span().start),
                 format!("`{other}` is not a way to ask for client certificates; {mend}"),
@@ -184,7 +180,7 @@ fn ciphers(resolver: &mut Resolver<'_>, tls: &file::Tls, min_version: Version) -
 }
 
 /// Those of `all` that are named, in the order in which they are named.
-fn choice<T: Clone>(
+pub(super) fn choice<T: Clone>(
     resolver: &mut Resolver<'_>,
     named: Option<&Spanned<Vec<Text>>>,
     all: &[T],
