@@ -28,5 +28,7 @@ pub mod purge;
 pub mod store;
 /// What a request is for: its host and normalised path.
 pub mod target;
+/// What the edge counts and tells.
+pub mod telemetry;
 /// TLS with clients: certificates, tickets, proofs.
 pub mod tls;

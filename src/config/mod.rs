@@ -21,7 +21,7 @@ pub use glob::Glob;
 pub use log::{AccessTarget, EventFormat, Level, Log, LogField, LogFormat};
 pub use resolve::{ConfigError, load};
 pub use secret::SecretText;
-pub use sites::SiteTable;
+pub use sites::{Found, SiteTable};
 
 use crate::cache;
 use crate::origin::OriginConfig;

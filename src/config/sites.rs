@@ -15,6 +15,17 @@ pub struct SiteTable {
     any: Option<usize>,
 }
 
+/// What is said of a host and a path.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'c> {
+    /// The site's place among all.
+    pub place: usize,
+    /// The site.
+    pub site: &'c Site,
+    /// The route.
+    pub route: &'c Arc<Route>,
+}
+
 impl SiteTable {
     /// Adds a site with its hosts. Returns the host that another site has already.
     pub fn add(&mut self, site: Site, hosts: &[String]) -> Result<(), String> {
@@ -33,14 +44,14 @@ impl SiteTable {
         Ok(())
     }
 
-    /// The site of a normalised host without port. Does not allocate.
-    pub fn site(&self, host: &str) -> Option<&Site> {
+    /// The place of the site of a normalised host without port. Does not allocate.
+    fn place(&self, host: &str) -> Option<usize> {
         let place = self
             .exact
             .get(host)
             .or_else(|| self.by_suffix(host))
             .or(self.any.as_ref())?;
-        self.sites.get(*place)
+        Some(*place)
     }
 
     fn by_suffix(&self, host: &str) -> Option<&usize> {
@@ -51,9 +62,12 @@ impl SiteTable {
         dots.map(|(at, _)| at).find_map(|at| self.suffixes.get(&host[at + 1..]))
     }
 
-    /// The route of a host and a normalised path. Does not allocate.
-    pub fn route(&self, host: &str, path: &str) -> Option<&Arc<Route>> {
-        self.site(host)?.routes.iter().find(|route| route.path.matches(path))
+    /// What is said of a normalised host without port and a normalised path. Does not allocate.
+    pub fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
+        let place = self.place(host)?;
+        let site = self.sites.get(place)?;
+        let route = site.routes.iter().find(|route| route.path.matches(path))?;
+        Some(Found { place, site, route })
     }
 
     /// All sites in the order they were added.

@@ -17,8 +17,9 @@ use super::request::RequestView;
 use super::shape::Shape;
 use crate::cache::object::Head;
 use crate::origin::{Duplex, FetchError};
-use crate::policy::cache_status::{self, CacheStatus};
+use crate::policy::cache_status::{self, CacheStatus, Fwd};
 use crate::policy::range::ByteRange;
+use crate::telemetry::{Outcome, Protocol, Record, Tally};
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -38,6 +39,8 @@ pub struct Answer<'a> {
     pub body: AnswerBody<'a>,
     /// What `Strict-Transport-Security` says, if the site says it; then the origin's is not sent.
     pub hsts: Option<HeaderValue>,
+    /// What is noted of its request.
+    pub record: Record,
     /// The origin's raw connection, after a `101`.
     pub upgraded: Option<Box<dyn Duplex>>,
 }
@@ -169,6 +172,25 @@ impl<'a> Answer<'a> {
             self.body = AnswerBody::Empty;
         }
         self
+    }
+
+    /// What the cache did for it.
+    pub fn outcome(&self) -> Outcome {
+        let status = &self.cache_status;
+        match (&self.head, status.fwd) {
+            (AnswerHead::Own(..), _) => Outcome::Edge,
+            (_, Some(Fwd::Bypass | Fwd::Method | Fwd::Request)) if !status.hit => Outcome::Pass,
+            _ if matches!(status.detail, Some("stale-while-revalidate" | "stale-if-error")) => Outcome::Stale,
+            _ if status.hit => Outcome::Hit,
+            _ if status.collapsed => Outcome::Collapsed,
+            _ if status.fwd_status == Some(304) => Outcome::Revalidated,
+            _ => Outcome::Miss,
+        }
+    }
+
+    /// How it is counted, over this protocol.
+    pub fn tally(&self, protocol: Protocol) -> Tally {
+        Tally::new(self.record, protocol, self.status, self.outcome())
     }
 
     /// Gives every field of the head, but for those of the connection and of framing other than `Content-Length`.
@@ -303,6 +325,7 @@ fn own(
         length,
         body: AnswerBody::Pieces(SmallVec::from_buf([text])),
         hsts: None,
+        record: Record::default(),
         upgraded: None,
     }
 }
@@ -377,6 +400,7 @@ fn shaped(
         length,
         body,
         hsts: None,
+        record: Record::default(),
         upgraded: None,
     }
 }

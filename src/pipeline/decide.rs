@@ -12,7 +12,7 @@ use super::request::{RequestLength, RequestView};
 use super::shape::{Shape, shape};
 use crate::cache::object::Version;
 use crate::cache::{Looked, SchemeClass};
-use crate::config::Route;
+use crate::config::{Found, Route};
 use crate::policy::cache_control::RequestDirectives;
 use crate::policy::cache_status::{CacheStatus, Fwd};
 use crate::policy::fields::Known;
@@ -80,7 +80,12 @@ impl Refused {
 
 /// Decides what to do with a request on what RAM knows; `now` is monotonic.
 pub fn decide(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Decision {
-    let Some(route) = route(edge, request) else {
+    decide_in(edge, find(edge, request), request, now)
+}
+
+/// The same, where it is known what is said of the host and the path.
+pub(super) fn decide_in(edge: &Edge, found: Option<Found<'_>>, request: &RequestView<'_>, now: Duration) -> Decision {
+    let Some(Found { route, .. }) = found else {
         return Decision::Refuse(Refused::new(StatusCode::MISDIRECTED_REQUEST, "unknown-host"));
     };
     if let Some(refused) = guard(route, request) {
@@ -114,10 +119,10 @@ pub fn decide(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Decision
     }
 }
 
-/// The route of a request; none: nothing is known of its host.
-pub(super) fn route<'e>(edge: &'e Edge, request: &RequestView<'_>) -> Option<&'e Arc<Route>> {
+/// What is said of a request's host and path; none: nothing is known of its host.
+pub(super) fn find<'e>(edge: &'e Edge, request: &RequestView<'_>) -> Option<Found<'e>> {
     let (name, _) = crate::target::split_port(&request.host);
-    edge.config.sites.route(name, &request.path)
+    edge.config.sites.find(name, &request.path)
 }
 
 /// What no origin is asked.

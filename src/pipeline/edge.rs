@@ -9,6 +9,7 @@ use crate::cache::{Cache, Secret};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::origin::Fetch;
+use crate::telemetry::{SiteCounts, Telemetry};
 
 /// Starts tasks that belong to no request: fills. The edge's runtime, or the simulator's.
 pub trait Spawn: Send + Sync {
@@ -38,6 +39,10 @@ pub struct Edge {
     pub clock: Arc<dyn Clock>,
     /// Where fills run.
     pub spawn: Arc<dyn Spawn>,
+    /// All that is counted.
+    pub telemetry: Arc<Telemetry>,
+    /// What is counted for each site, in the configuration's order, and last for none.
+    pub sites: Vec<Arc<SiteCounts>>,
 }
 
 impl Edge {
@@ -54,8 +59,11 @@ impl Edge {
             under_way: Arc::default(),
             max_fetches: origin.max_fetches,
         };
+        let telemetry = Arc::new(Telemetry::new(config.threads));
         Edge {
             cache: Arc::new(Cache::new(config.cache.clone(), secret)),
+            sites: counts(&telemetry, &config),
+            telemetry,
             origins: origins.into_iter().zip(&config.origins).map(slot).collect(),
             config,
             clock,
@@ -74,6 +82,8 @@ impl Edge {
         };
         Edge {
             cache: Arc::clone(&self.cache),
+            sites: counts(&self.telemetry, &config),
+            telemetry: Arc::clone(&self.telemetry),
             origins: origins.into_iter().zip(&config.origins).map(slot).collect(),
             config,
             clock: Arc::clone(&self.clock),
@@ -85,4 +95,10 @@ impl Edge {
     pub fn place_of(&self, origin: &str) -> Option<usize> {
         self.config.origins.iter().position(|known| known.reach.name == origin)
     }
+}
+
+/// What is counted for each site of a configuration, and last for none.
+fn counts(telemetry: &Telemetry, config: &Config) -> Vec<Arc<SiteCounts>> {
+    let sites = config.sites.iter().map(|site| telemetry.site(&site.name));
+    sites.chain([telemetry.no_site()]).collect()
 }

@@ -14,6 +14,7 @@ use crate::origin::{Fetched, RequestBody};
 use crate::policy::cache_status::{CacheStatus, Fwd};
 use crate::policy::hop;
 use crate::policy::invalidate::{Target, also_invalidated, invalidates};
+use crate::telemetry::Record;
 
 /// Passes a request, with its body if it has one.
 pub(super) async fn pass<'a>(
@@ -69,6 +70,7 @@ fn passed<'a>(edge: &Edge, method: &Method, fetched: Fetched<'a>, cache_status: 
         length,
         body,
         hsts: None,
+        record: Record::default(),
         upgraded,
     }
 }

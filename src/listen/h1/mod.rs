@@ -27,9 +27,11 @@ use super::buffers::Buffers;
 use super::deadline::Deadline;
 use super::live::Link;
 use super::transport::Transport;
+use crate::cache::SchemeClass;
 use crate::http1::{Framing, HeadStorage, MAX_HEAD, RequestHead, Version, find_head_end, parse_request};
 use crate::origin::RequestBody;
 use crate::pipeline::{Answer, AnswerHead, Begun, Refused, RequestLength, Work};
+use crate::telemetry::Protocol;
 
 /// Read at once, at least.
 const READ: usize = 4 * 1024;
@@ -254,17 +256,29 @@ impl<S: Transport> Connection<S> {
 
     /// Sends an answer behind what is in the output buffer.
     async fn send_behind(&mut self, answer: Answer<'_>, wire: Wire) -> After {
-        let limits = &self.link.edge.config.client;
+        let edge = &self.link.edge;
+        let mut tally = answer.tally(self.protocol());
+        let limits = &edge.config.client;
         let mut pump = Pump::new(&mut self.buffers.output, answer, wire, limits, &mut self.deadline);
         let sent = match pump.try_send(&mut self.stream) {
             Some(sent) => sent,
             None => {
+                tally.begun(&*edge.clock);
                 let input = &mut self.buffers.input;
                 pump.send(&mut self.stream, |stream, cx| read::poll_gone(stream, input, cx))
                     .await
             }
         };
+        tally.ended(&edge.sites, pump.body_bytes, sent.is_whole(), &*edge.clock);
         after(sent, wire)
+    }
+
+    /// What is spoken, as it is counted.
+    fn protocol(&self) -> Protocol {
+        match self.peer.scheme {
+            SchemeClass::Clear => Protocol::H1,
+            SchemeClass::Secure => Protocol::H1Tls,
+        }
     }
 
     async fn execute(&mut self, execute: Execute) -> After {
@@ -314,7 +328,7 @@ impl<S: Transport> Connection<S> {
             expects_continue,
             wire,
         } = execute;
-        let edge = Arc::clone(&self.link.edge);
+        let (edge, protocol) = (Arc::clone(&self.link.edge), self.protocol());
         let limits = &edge.config.client;
         let stream = Mutex::new(&mut self.stream);
         let input = Mutex::new(&mut self.buffers.input);
@@ -355,8 +369,11 @@ impl<S: Transport> Connection<S> {
             ..wire
         };
         begin_output(&mut self.buffers.output, early);
+        let mut tally = answer.tally(protocol);
+        tally.begun(&*edge.clock);
         let mut pump = Pump::new(&mut self.buffers.output, answer, wire, limits, &mut self.deadline);
         let sent = pump.send(&mut Lent(&stream), |_, cx| poll_gone(cx)).await;
+        tally.ended(&edge.sites, pump.body_bytes, sent.is_whole(), &*edge.clock);
         match after(sent, wire) {
             After::KeepAlive if !ended.load(Ordering::Relaxed) => After::Linger,
             after => after,

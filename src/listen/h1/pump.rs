@@ -38,6 +38,13 @@ pub enum Sent {
     Gone,
 }
 
+impl Sent {
+    /// Whether all of it was sent.
+    pub fn is_whole(self) -> bool {
+        matches!(self, Sent::Whole | Sent::ToBeClosed)
+    }
+}
+
 /// An answer on its way to a client.
 pub struct Pump<'p, 'a> {
     /// The head, of which `head_sent` bytes have gone out.
@@ -50,6 +57,8 @@ pub struct Pump<'p, 'a> {
     /// The client takes trailer fields.
     trailers: bool,
     body: Progress,
+    /// Bytes that have been taken from the body.
+    pub body_bytes: u64,
     limits: &'p ClientLimits,
     deadline: &'p mut Deadline,
 }
@@ -84,6 +93,7 @@ impl<'p, 'a> Pump<'p, 'a> {
                 crate::pipeline::BodyLength::NoBody => Progress::Ended,
                 _ => Progress::Coming,
             },
+            body_bytes: 0,
             answer,
             limits,
             deadline,
@@ -149,11 +159,15 @@ impl<'p, 'a> Pump<'p, 'a> {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(piece))) if self.framing == Framing::Chunked => {
                     let size = chunk_head(piece.len());
+                    self.body_bytes += piece.len() as u64;
                     self.push(Bytes::copy_from_slice(&size));
                     self.push(piece);
                     self.push(Bytes::from_static(CHUNK_END));
                 }
-                Poll::Ready(Some(Ok(piece))) => self.push(piece),
+                Poll::Ready(Some(Ok(piece))) => {
+                    self.body_bytes += piece.len() as u64;
+                    self.push(piece);
+                }
                 Poll::Ready(Some(Err(_))) => self.body = Progress::Broken,
                 Poll::Ready(None) => {
                     self.body = Progress::Ended;

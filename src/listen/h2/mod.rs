@@ -28,10 +28,12 @@ use super::ask::{Peer, ask};
 use super::deadline::Deadline;
 use super::live::Link;
 use super::transport::Transport;
+use crate::cache::SchemeClass;
 use crate::config::ClientLimits;
 use crate::http1::MAX_HEAD;
 use crate::origin::{Interims, RequestBody};
 use crate::pipeline::{Answer, AnswerBody, Begun, BodyLength, Edge, Refused, RequestLength, Work};
+use crate::telemetry::Protocol;
 
 /// Requests that are taken before other connections have their turn.
 const TURN: usize = 64;
@@ -73,6 +75,10 @@ pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, link: Link
     let Ok(Some(h2)) = tokio::time::timeout(limits.head_timeout, shaken).await else {
         return;
     };
+    let protocol = match peer.scheme {
+        SchemeClass::Clear => Protocol::H2c,
+        SchemeClass::Secure => Protocol::H2,
+    };
     let mut connection = Connection {
         h2,
         io,
@@ -83,6 +89,7 @@ pub async fn serve<S: Transport>(stream: S, early: Bytes, peer: Peer, link: Link
         idle: Deadline::default(),
         closing: false,
         flooded: false,
+        protocol,
     };
     connection.idle.set(limits.idle_timeout);
     std::future::poll_fn(|cx| connection.poll(cx)).await;
@@ -105,6 +112,8 @@ struct Connection<S> {
     closing: bool,
     /// The client sent a flood; the connection ends as soon as that is told.
     flooded: bool,
+    /// What is spoken, as it is counted.
+    protocol: Protocol,
 }
 
 /// What asking the crate for a request comes to.
@@ -227,24 +236,29 @@ impl<S: Transport> Connection<S> {
     /// Sends an answer whose body is here.
     fn answer(&self, answer: Answer<'static>, mut respond: SendResponse<Piece>) {
         let response = head::response(&answer);
+        let mut tally = answer.tally(self.protocol);
         let mut pieces = match answer.body {
             AnswerBody::Pieces(pieces) if answer.length != BodyLength::NoBody => pieces,
             _ => Default::default(),
         };
-        let empty = pieces.iter().all(Bytes::is_empty);
+        let length = pieces.iter().map(Bytes::len).sum::<usize>() as u64;
+        let edge = &self.link.edge;
         // An error means that the client has taken its request back.
-        let Ok(mut stream) = respond.send_response(response, empty) else {
-            return;
+        let Ok(mut stream) = respond.send_response(response, length == 0) else {
+            return tally.ended(&edge.sites, 0, false, &*edge.clock);
         };
-        if empty || (self.ledger.queued() < QUEUED && send_now(&mut stream, &mut pieces, &self.ledger).is_ok()) {
-            return;
+        if length == 0 || (self.ledger.queued() < QUEUED && send_now(&mut stream, &mut pieces, &self.ledger).is_ok()) {
+            return tally.ended(&edge.sites, length, true, &*edge.clock);
         }
+        tally.begun(&*edge.clock);
+        let edge = Arc::clone(edge);
         let body = AnswerBody::Pieces(pieces);
-        let limits = self.link.edge.config.client;
+        let limits = edge.config.client;
         let sending = Sending::new(body, stream, Arc::clone(&self.ledger), limits);
         let open = Open::new(&self.open);
         tokio::spawn(async move {
-            sending.send().await;
+            let (bytes, whole) = sending.send().await;
+            tally.ended(&edge.sites, bytes, whole, &*edge.clock);
             drop(open);
         });
     }
@@ -257,8 +271,9 @@ impl<S: Transport> Connection<S> {
             Open::new(&self.open),
         );
         let body = body.into_client_body(&mut work, self.link.edge.config.client);
+        let protocol = self.protocol;
         tokio::spawn(async move {
-            exchange(&edge, work, body, respond, ledger).await;
+            exchange(&edge, work, body, respond, ledger, protocol).await;
             drop(open);
         });
     }
@@ -293,6 +308,7 @@ async fn exchange(
     mut body: Option<ClientBody>,
     mut respond: SendResponse<Piece>,
     ledger: Arc<Ledger>,
+    protocol: Protocol,
 ) {
     let interims = work.interims();
     let takes_trailers = work.request.takes_trailers();
@@ -309,16 +325,18 @@ async fn exchange(
         }
     });
     let Some(answer) = answered.await else { return };
+    let mut tally = answer.tally(protocol);
+    tally.begun(&*edge.clock);
     let empty = answer.length == BodyLength::NoBody || answer.length == BodyLength::Known(0);
-    let Ok(stream) = respond.send_response(head::response(&answer), empty) else {
-        return;
+    let (bytes, whole) = match respond.send_response(head::response(&answer), empty) {
+        Err(_) => (0, false),
+        Ok(_) if empty => (0, true),
+        Ok(stream) => {
+            let sending = Sending::new(answer.body, stream, ledger, edge.config.client);
+            sending.with_trailers(takes_trailers).send().await
+        }
     };
-    if !empty {
-        Sending::new(answer.body, stream, ledger, edge.config.client)
-            .with_trailers(takes_trailers)
-            .send()
-            .await;
-    }
+    tally.ended(&edge.sites, bytes, whole, &*edge.clock);
 }
 
 fn send_interims(interims: &Interims, respond: &mut SendResponse<Piece>) {

@@ -43,6 +43,8 @@ pub struct Sending<'a> {
     /// The pieces that have come; two at most, so that the last is known to be the last.
     ahead: VecDeque<Bytes>,
     ended: bool,
+    /// Bytes that have been sent.
+    sent: u64,
     trailers: Option<HeaderMap>,
     /// The client takes trailer fields (RFC 9110 10.1.4).
     takes_trailers: bool,
@@ -59,6 +61,7 @@ impl<'a> Sending<'a> {
             ledger,
             ahead: VecDeque::with_capacity(2),
             ended: false,
+            sent: 0,
             trailers: None,
             takes_trailers: false,
             limits,
@@ -71,24 +74,26 @@ impl<'a> Sending<'a> {
         Sending { takes_trailers, ..self }
     }
 
-    /// Sends it to its end, or for as long as the client wants it.
-    pub async fn send(mut self) {
-        std::future::poll_fn(|cx| self.poll_send(cx)).await;
+    /// Sends it to its end, or for as long as the client wants it. Returns how many bytes were sent, and whether all.
+    pub async fn send(mut self) -> (u64, bool) {
+        let whole = std::future::poll_fn(|cx| self.poll_send(cx)).await;
+        (self.sent, whole)
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when nothing more is to be sent: whether all was.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.stream.poll_reset(cx).is_ready() {
-            return Poll::Ready(());
+            return Poll::Ready(false);
         }
         loop {
             if self.look_ahead(cx).is_err() {
                 self.stream.send_reset(Reason::INTERNAL_ERROR);
-                return Poll::Ready(());
+                return Poll::Ready(false);
             }
             let Some(piece) = self.ahead.front() else {
                 if self.ended {
                     self.finish();
-                    return Poll::Ready(());
+                    return Poll::Ready(true);
                 }
                 // Waiting for the body is for the origin's timeouts to end.
                 self.deadline.clear();
@@ -99,10 +104,10 @@ impl<'a> Sending<'a> {
             match ready!(self.poll_window(wanted, cx)) {
                 Some(window) => {
                     if self.send_part(wanted.min(window)) {
-                        return Poll::Ready(());
+                        return Poll::Ready(true);
                     }
                 }
-                None => return Poll::Ready(()),
+                None => return Poll::Ready(false),
             }
         }
     }
@@ -152,6 +157,7 @@ impl<'a> Sending<'a> {
         if piece.is_empty() {
             self.ahead.pop_front();
         }
+        self.sent += part.len() as u64;
         self.deadline.extend_for(part.len(), &self.limits);
         let last = self.ended && self.ahead.is_empty() && self.trailers.is_none();
         // An error means that the stream is gone, which the next poll finds.
