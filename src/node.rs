@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 
@@ -10,8 +10,9 @@ use crate::cache::Secret;
 use crate::clock::Clock;
 use crate::config::{Config, Listener, Speaks};
 use crate::listen::{Bound, OnThisThread, Server};
-use crate::origin::{Fetch, Origin};
+use crate::origin::{Fetch, Origin, OriginConfig};
 use crate::pipeline::Edge;
+use crate::telemetry::Telemetry;
 use crate::tls::{ClientCertificates, Reload, Terminator};
 
 /// Reads the configuration anew; the errors are whole lines.
@@ -24,6 +25,8 @@ pub struct Node {
     source: Source,
     clock: Arc<dyn Clock>,
     draining: AtomicBool,
+    /// When the configuration in use was loaded.
+    loaded: Mutex<SystemTime>,
     /// Held while something is exchanged.
     changing: Mutex<()>,
 }
@@ -33,7 +36,8 @@ impl Node {
     /// its culprit and the mend.
     pub fn start(config: Config, source: Source, clock: Arc<dyn Clock>) -> Result<Node, Vec<String>> {
         let one = |error: String| vec![error];
-        let origins = config.origins.iter().map(|origin| connect(&origin.reach));
+        let telemetry = Arc::new(Telemetry::new(config.threads));
+        let origins = config.origins.iter().map(|origin| connect(&origin.reach, &telemetry));
         let origins = origins.collect::<Result<Vec<_>, _>>().map_err(one)?;
         let secret = Secret::random().map_err(|error| one(format!("the system gives no random bytes: {error}")))?;
         let bound = Bound::new(&config.listen, config.threads).map_err(|error| one(error.to_string()))?;
@@ -45,10 +49,12 @@ impl Node {
             Arc::clone(&clock),
             Arc::new(OnThisThread),
         );
+        let edge = edge.counting(telemetry);
         let server = Server::start(Arc::new(edge), tls, bound);
         Ok(Node {
             server: server.map_err(|error| one(format!("cannot start serving: {error}")))?,
             source,
+            loaded: Mutex::new(clock.now().wall),
             clock,
             draining: AtomicBool::new(false),
             changing: Mutex::new(()),
@@ -60,6 +66,15 @@ impl Node {
     /// wait for a restart. Not for a serving thread: it reads files.
     pub fn reload(&self) -> Result<Vec<String>, Vec<String>> {
         let _changing = self.changing.lock();
+        let reloaded = self.exchange();
+        self.server.edge().telemetry.reloads[usize::from(reloaded.is_err())].up();
+        if reloaded.is_ok() {
+            *self.loaded.lock() = self.clock.now().wall;
+        }
+        reloaded
+    }
+
+    fn exchange(&self) -> Result<Vec<String>, Vec<String>> {
         let config = (self.source)()?;
         let old = self.server.edge();
         let origins = config.origins.iter().map(|origin| {
@@ -71,7 +86,7 @@ impl Node {
             });
             match same {
                 Some(place) => Ok(Arc::clone(&old.origins[place].fetch)),
-                None => connect(&origin.reach),
+                None => connect(&origin.reach, &old.telemetry),
             }
         });
         let origins = origins.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
@@ -87,6 +102,11 @@ impl Node {
     pub fn reload_certificates(&self) -> Reload {
         let _changing = self.changing.lock();
         self.server.tls().map_or(Reload::Unchanged, |tls| tls.reload(false))
+    }
+
+    /// When the configuration in use was loaded.
+    pub fn loaded(&self) -> SystemTime {
+        *self.loaded.lock()
     }
 
     /// Whether it is to be sent new requests; if not, why.
@@ -111,8 +131,9 @@ impl Node {
     }
 }
 
-fn connect(origin: &crate::origin::OriginConfig) -> Result<Arc<dyn Fetch>, String> {
-    Ok(Arc::new(Origin::new(origin.clone())?))
+fn connect(origin: &OriginConfig, telemetry: &Telemetry) -> Result<Arc<dyn Fetch>, String> {
+    let counts = telemetry.origin(&origin.name);
+    Ok(Arc::new(Origin::counted(origin.clone(), counts)?))
 }
 
 /// What the TLS listeners share, if there are any. `old`: what they shared before.

@@ -42,6 +42,10 @@ impl Memory {
         self.entries.insert(id, (what, until));
     }
 
+    pub(super) fn len(&self) -> u64 {
+        self.entries.entry_count()
+    }
+
     pub(super) fn forget(&self, id: u128) {
         if self.entries.contains_key(&id) {
             self.entries.invalidate(&id);

@@ -29,9 +29,11 @@ use memory::Memory;
 use object::{Body, Entry, Head, VaryIndex, Version};
 use table::{FillTable, KeysUnderWay};
 
+use crate::origin::FetchError;
 use crate::policy::fields::OwnedFields;
 use crate::purge::{Epoch, Mode, Purges, Selector, Verdict};
 use crate::store::{CHUNK, Ram};
+use crate::telemetry::Count;
 
 /// Purges that the table may remember before those that matter no more are swept out.
 const MAX_REMEMBERED_PURGES: usize = 100_000;
@@ -75,6 +77,30 @@ impl Default for Settings {
     }
 }
 
+/// What came of the fills that have ended.
+#[derive(Debug, Default)]
+pub struct FillCounts {
+    /// The response was stored.
+    pub stored: Count,
+    /// It could not be kept: it may not be stored, or there was no room.
+    pub unstored: Count,
+    /// The origin confirmed what is stored.
+    pub revalidated: Count,
+    /// There was no response, or not all of it.
+    pub failed: Count,
+    /// Nobody wanted it any more.
+    pub abandoned: Count,
+}
+
+impl FillCounts {
+    fn failed(&self, error: FetchError) {
+        match error {
+            FetchError::Abandoned => self.abandoned.up(),
+            _ => self.failed.up(),
+        }
+    }
+}
+
 /// All that is stored and all that is on its way.
 pub struct Cache {
     settings: Settings,
@@ -88,6 +114,8 @@ pub struct Cache {
     generations: AtomicU64,
     under_way: Arc<AtomicUsize>,
     keys_under_way: Arc<KeysUnderWay>,
+    /// What came of fills.
+    pub ended: FillCounts,
     /// Held while an index is read and replaced, so that no variant is lost.
     index_change: Mutex<()>,
 }
@@ -106,6 +134,7 @@ impl Cache {
             generations: AtomicU64::new(0),
             under_way: Arc::default(),
             keys_under_way: Arc::default(),
+            ended: FillCounts::default(),
             index_change: Mutex::new(()),
         }
     }
@@ -132,6 +161,11 @@ impl Cache {
     /// How many fills are under way.
     pub fn fills_under_way(&self) -> usize {
         self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Keys that are remembered for what their last response or failure was.
+    pub fn keys_remembered(&self) -> u64 {
+        self.memory.len()
     }
 
     /// The RAM tier, for its figures.

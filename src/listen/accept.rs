@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rustls::HandshakeKind;
+use rustls::{HandshakeKind, ProtocolVersion};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -19,6 +19,7 @@ use super::tls::TlsStream;
 use super::transport::Transport;
 use super::{h1, h2};
 use crate::cache::SchemeClass;
+use crate::telemetry::{ConnectionCounts, Count};
 use crate::tls::{Terminator, Voice};
 
 /// What a client gets when there are too many connections.
@@ -91,11 +92,16 @@ impl Acceptor {
         let Some(spoken) = serving.spoken(self.listener) else {
             return;
         };
+        let counts = &serving.edge.telemetry.connections;
+        match spoken {
+            Spoken::Clear { .. } => counts.clear.up(),
+            Spoken::Tls(_) => counts.tls.up(),
+        }
         if place.before >= serving.edge.config.client.max_connections {
             if let Spoken::Clear { .. } = spoken {
                 refuse(&stream);
             }
-            return;
+            return counts.too_many.up();
         }
         let peer = Peer {
             address: peer.ip().to_canonical(),
@@ -111,7 +117,7 @@ impl Acceptor {
                     this.serve(stream, spoken, peer, place);
                 });
             }
-            Turn::Never => {}
+            Turn::Never => counts.suspect.up(),
         }
     }
 
@@ -139,7 +145,8 @@ impl Acceptor {
             return;
         };
         // Boxed, because a handshake is large and soon over.
-        let shaken = Box::pin(self.shake_hands(stream, &terminator, listener)).await;
+        let counts = &link.edge.telemetry.connections;
+        let shaken = Box::pin(self.shake_hands(stream, &terminator, listener, counts)).await;
         let Some((stream, voice)) = shaken else { return };
         let peer = Peer {
             scheme: SchemeClass::Secure,
@@ -186,12 +193,15 @@ impl Acceptor {
         stream: TcpStream,
         terminator: &Terminator,
         listener: usize,
+        counts: &ConnectionCounts,
     ) -> Option<(TlsStream, Voice)> {
         let settings = terminator.settings();
         let handshake = Handshake::new(&self.shared.handshakes);
         if handshake.before >= settings.max_handshakes {
+            counts.too_many_handshakes.up();
             return None;
         }
+        let failed = Uncounted(&counts.failed_handshakes);
         let mut voice = None;
         let shaken = TlsStream::accept(stream, |hello| {
             let chosen = terminator.choose(listener, hello.server_name(), hello.cipher_suites());
@@ -208,7 +218,19 @@ impl Acceptor {
         if resumed && !voice.proof_stands(stream.session().peer_certificates()) {
             return None;
         }
+        std::mem::forget(failed);
+        let older = stream.session().protocol_version() == Some(ProtocolVersion::TLSv1_2);
+        counts.handshakes[usize::from(!older)][usize::from(resumed)].up();
         Some((stream, voice))
+    }
+}
+
+/// Counts a handshake as failed when dropped; forgotten if it did not.
+struct Uncounted<'a>(&'a Count);
+
+impl Drop for Uncounted<'_> {
+    fn drop(&mut self) {
+        self.0.up();
     }
 }
 

@@ -267,6 +267,7 @@ impl Thread {
         let (orders, given) = mpsc::unbounded_channel();
         let its = Arc::clone(&wakers);
         let serve = move || {
+            crate::telemetry::use_shard(index + 1);
             runtime.block_on(obey(given, shared, its));
             runtime.shutdown_background();
         };

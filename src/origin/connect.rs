@@ -21,6 +21,7 @@ use super::h2::{Seat, Sessions};
 use super::place::{Place, kind_of};
 use super::settings::split_port;
 use super::{FetchError, OriginConfig, Protocol, ServerUrl};
+use crate::telemetry::OriginCounts;
 
 /// The servers of one origin, with their idle connections.
 ///
@@ -40,6 +41,7 @@ pub(super) struct Servers {
     keys: RandomState,
     connect_timeout: Duration,
     idle_timeout: Duration,
+    counts: Arc<OriginCounts>,
 }
 
 struct Server {
@@ -50,7 +52,7 @@ struct Server {
 
 impl Servers {
     /// The servers of this configuration. The error says which part of it cannot be used.
-    pub(super) fn new(config: &OriginConfig) -> Result<Self, String> {
+    pub(super) fn new(config: &OriginConfig, counts: Arc<OriginCounts>) -> Result<Self, String> {
         if config.servers.is_empty() {
             return Err(format!("origin `{}` has no servers", config.name));
         }
@@ -72,6 +74,7 @@ impl Servers {
             keys: RandomState::new(),
             connect_timeout: config.connect_timeout,
             idle_timeout: config.idle_timeout,
+            counts,
         })
     }
 
@@ -96,12 +99,15 @@ impl Servers {
         if let (false, Some(addresses)) = (anew, server.host.fresh()) {
             let at = self.first(&addresses);
             if let Some(line) = self.kept(&self.peer(server, addresses[at], host)).await {
+                self.counts.reused.up();
                 return Ok(line);
             }
             start = Some(at);
         }
         // Boxed, because the future of a handshake is large and seldom needed.
-        Box::pin(self.open(server, host, start, anew)).await
+        let line = Box::pin(self.open(server, host, start, anew)).await?;
+        self.counts.opened.up();
+        Ok(line)
     }
 
     async fn kept(self: &Arc<Self>, peer: &Place) -> Option<Line> {
@@ -314,6 +320,10 @@ fn this_thread() -> u64 {
 mod tests {
     use super::*;
 
+    fn servers(config: OriginConfig) -> Result<Servers, String> {
+        Servers::new(&config, Arc::new(OriginCounts::new("test")))
+    }
+
     #[test]
     fn names_for_tls() {
         for (authority, name) in [
@@ -335,7 +345,7 @@ mod tests {
         let first = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = first.local_addr().unwrap().port();
         let second = std::net::TcpListener::bind(("127.0.0.2", port)).unwrap();
-        let mut servers = Servers::new(&OriginConfig {
+        let mut servers = servers(OriginConfig {
             servers: vec![ServerUrl::parse(&format!("http://127.0.0.1:{port}")).unwrap()],
             ..OriginConfig::default()
         })
@@ -357,7 +367,7 @@ mod tests {
 
     #[test]
     fn an_empty_name_never_turns_the_check_off() {
-        let servers = Servers::new(&OriginConfig {
+        let servers = servers(OriginConfig {
             servers: vec![ServerUrl::parse("http://127.0.0.1").unwrap()],
             sni: Some(String::new()),
             ..OriginConfig::default()
@@ -369,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_bad_bundle_is_an_error() {
-        let error = Servers::new(&OriginConfig {
+        let error = servers(OriginConfig {
             servers: vec![ServerUrl::parse("https://a").unwrap()],
             ca_file: Some("/nonexistent.pem".into()),
             ..OriginConfig::default()

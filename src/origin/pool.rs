@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::connect::{Line, Servers};
 use super::exchange::{Again, BodyOf, Failure, Limits, Terms};
 use super::request::{Framing, head, is_idempotent};
 use super::{BoxFuture, Fetch, FetchError, FetchRequest, Fetched, OriginConfig, RequestBody, h1, h2};
+use crate::telemetry::OriginCounts;
 
 /// A named pool of servers that requests are sent to.
 pub struct Origin {
@@ -13,14 +16,22 @@ pub struct Origin {
     host: Option<String>,
     limits: Limits,
     servers: Arc<Servers>,
+    counts: Arc<OriginCounts>,
 }
 
 impl Origin {
     /// The origin of this configuration; reads certificate authorities and the system's DNS configuration, so not for a
     /// runtime's thread. The error names what cannot be used.
     pub fn new(config: OriginConfig) -> Result<Origin, String> {
-        let servers = Arc::new(Servers::new(&config)?);
+        let counts = Arc::new(OriginCounts::new(&config.name));
+        Origin::counted(config, counts)
+    }
+
+    /// The same, with what it is asked counted here.
+    pub fn counted(config: OriginConfig, counts: Arc<OriginCounts>) -> Result<Origin, String> {
+        let servers = Arc::new(Servers::new(&config, Arc::clone(&counts))?);
         Ok(Origin {
+            counts,
             servers,
             name: config.name,
             host: config.host,
@@ -99,6 +110,15 @@ impl Fetch for Origin {
         request: FetchRequest,
         body: Option<&'a mut (dyn RequestBody + 'a)>,
     ) -> BoxFuture<'a, Result<Fetched<'a>, FetchError>> {
-        Box::pin(self.attempt(request, body))
+        let counts = Arc::clone(&self.counts);
+        Box::pin(async move {
+            let began = Instant::now();
+            let fetched = self.attempt(request, body).await;
+            match &fetched {
+                Ok(fetched) => counts.answered(fetched.status, began.elapsed()),
+                Err(error) => counts.failed(error.proxy_error()),
+            }
+            fetched
+        })
     }
 }

@@ -70,6 +70,15 @@ impl Edge {
             spawn,
         }
     }
+    /// The same, with everything counted in `telemetry`.
+    pub fn counting(self, telemetry: Arc<Telemetry>) -> Self {
+        Edge {
+            sites: counts(&telemetry, &self.config),
+            telemetry,
+            ..self
+        }
+    }
+
     /// The same edge under another configuration, with these origins: nothing that is stored is lost. An origin that had
     /// its name before keeps its count of fetches under way.
     pub fn renewed(&self, config: Arc<Config>, origins: Vec<Arc<dyn Fetch>>) -> Self {

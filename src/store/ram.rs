@@ -13,6 +13,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::Gauge;
+use crate::telemetry::Count;
 
 /// Bytes in a chunk, and the largest body that is kept with its head.
 pub const CHUNK: usize = 256 * 1024;
@@ -38,6 +39,23 @@ pub struct Ram<E> {
     capacity: u64,
     unapplied: AtomicU64,
     reserved: Arc<AtomicU64>,
+    /// Entries and chunks that had to make room.
+    evicted: [Arc<Count>; 2],
+}
+
+/// Figures of one of the two pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// `entries` or `chunks`.
+    pub name: &'static str,
+    /// Bytes that it holds.
+    pub bytes: u64,
+    /// Bytes that it may hold.
+    pub capacity: u64,
+    /// How many things it holds.
+    pub entries: u64,
+    /// How many had to make room.
+    pub evicted: u64,
 }
 
 /// Bytes set aside for a body on its way, until it is dropped.
@@ -64,11 +82,23 @@ impl<E: Weigh> Ram<E> {
     /// A tier of `capacity` bytes, of which `chunk_share` (0 to 1) is for the chunks of bodies larger than [`CHUNK`].
     pub fn new(capacity: u64, chunk_share: f64) -> Self {
         let chunk_capacity = (capacity as f64 * chunk_share) as u64;
+        let evicted: [Arc<Count>; 2] = Default::default();
+        let [of_entries, of_chunks] = evicted.clone();
         let entries = Cache::builder()
+            .eviction_listener(move |_, _, cause| {
+                if cause.was_evicted() {
+                    of_entries.up();
+                }
+            })
             .max_capacity(capacity - chunk_capacity)
             .weigher(|_: &u128, entry: &E| clamp(entry.weight() + ENTRY_OVERHEAD))
             .build_with_hasher(KeyIsHash);
         let chunks = Cache::builder()
+            .eviction_listener(move |_, _, cause| {
+                if cause.was_evicted() {
+                    of_chunks.up();
+                }
+            })
             .max_capacity(chunk_capacity)
             .eviction_policy(EvictionPolicy::lru())
             .weigher(|_: &(u128, u32), chunk: &Bytes| clamp(chunk.len() as u64 + ENTRY_OVERHEAD))
@@ -81,6 +111,7 @@ impl<E: Weigh> Ram<E> {
             capacity,
             unapplied: AtomicU64::new(0),
             reserved: Arc::default(),
+            evicted,
         }
     }
 
@@ -161,6 +192,29 @@ impl<E: Weigh> Ram<E> {
         self.entries.run_pending_tasks();
         self.chunks.run_pending_tasks();
         self.entries.weighted_size() + self.chunks.weighted_size()
+    }
+
+    /// The figures of both pools.
+    pub fn pools(&self) -> [Pool; 2] {
+        self.entries.run_pending_tasks();
+        self.chunks.run_pending_tasks();
+        let [of_entries, of_chunks] = &self.evicted;
+        [
+            Pool {
+                name: "entries",
+                bytes: self.entries.weighted_size(),
+                capacity: self.capacity - self.chunk_capacity,
+                entries: self.entries.entry_count(),
+                evicted: of_entries.get(),
+            },
+            Pool {
+                name: "chunks",
+                bytes: self.chunks.weighted_size(),
+                capacity: self.chunk_capacity,
+                entries: self.chunks.entry_count(),
+                evicted: of_chunks.get(),
+            },
+        ]
     }
 
     /// How many entries there are.

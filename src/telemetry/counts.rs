@@ -65,7 +65,8 @@ pub struct OriginCounts {
 }
 
 impl OriginCounts {
-    pub(super) fn new(name: &str) -> Self {
+    /// Nothing counted yet.
+    pub fn new(name: &str) -> Self {
         OriginCounts {
             name: name.into(),
             responses: Default::default(),

@@ -125,6 +125,7 @@ impl Task<'_> {
 
     /// No response: those who wait are told, and for a moment those who come.
     fn fail(&self, error: FetchError) {
+        self.cache.ended.failed(error);
         if error != FetchError::Abandoned {
             self.remember(Remembered::Failed(error));
         }
@@ -180,6 +181,9 @@ impl Task<'_> {
         } else {
             Err(FetchError::Abandoned)
         };
+        if let Err(error) = result {
+            self.cache.ended.failed(error);
+        }
         self.cache.fills.remove(self.fill);
         self.fill.finish(result);
     }
@@ -280,8 +284,9 @@ impl Task<'_> {
     fn keep(&self, head: &Arc<Head>, name: u128, length: u64) {
         let stored = matches!(self.fill.phase(), Phase::Filling(_));
         let Some((chunks, tail)) = self.fill.body().filter(|_| stored) else {
-            return;
+            return self.cache.ended.unstored.up();
         };
+        self.cache.ended.stored.up();
         // RFC 9110 8.6: a 204 says no length.
         let says_length = head.content_length.is_some() || head.status == StatusCode::NO_CONTENT;
         let head = match says_length {
@@ -328,6 +333,7 @@ impl Task<'_> {
                 self.refuse(&version.head, reason);
             }
         }
+        self.cache.ended.revalidated.up();
         self.cache.fills.remove(self.fill);
         self.fill.publish(Phase::Validated(version), true);
     }
