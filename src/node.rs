@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::cache::Secret;
 use crate::clock::Clock;
@@ -13,7 +14,7 @@ use crate::listen::{Bound, OnThisThread, Server};
 use crate::origin::{Fetch, Origin, OriginConfig};
 use crate::pipeline::Edge;
 use crate::telemetry::Telemetry;
-use crate::tls::{ClientCertificates, Reload, Terminator};
+use crate::tls::{CertificateInfo, ClientCertificates, Reload, Standing, Terminator};
 
 /// Reads the configuration anew; the errors are whole lines.
 pub type Source = Box<dyn Fn() -> Result<Config, Vec<String>> + Send + Sync>;
@@ -25,6 +26,7 @@ pub struct Node {
     source: Source,
     clock: Arc<dyn Clock>,
     draining: AtomicBool,
+    drain_asked: Notify,
     /// When the configuration in use was loaded.
     loaded: Mutex<SystemTime>,
     /// Held while something is exchanged.
@@ -57,6 +59,7 @@ impl Node {
             loaded: Mutex::new(clock.now().wall),
             clock,
             draining: AtomicBool::new(false),
+            drain_asked: Notify::new(),
             changing: Mutex::new(()),
         })
     }
@@ -111,10 +114,28 @@ impl Node {
 
     /// Whether it is to be sent new requests; if not, why.
     pub fn ready(&self) -> Result<(), &'static str> {
-        match self.draining.load(Ordering::SeqCst) {
-            true => Err("draining"),
-            false => Ok(()),
+        if self.draining.load(Ordering::SeqCst) {
+            return Err("draining");
         }
+        let now = self.clock.now().wall;
+        let certificates = self.server.tls().map_or_else(Vec::new, |tls| tls.certificates());
+        let usable = |certificate: &CertificateInfo| certificate.standing(now) == Standing::Valid;
+        // While one is valid, its hosts can be served.
+        match certificates.is_empty() || certificates.iter().any(usable) {
+            true => Ok(()),
+            false => Err("no certificate is valid"),
+        }
+    }
+
+    /// Has whoever waits for [`Node::asked_to_drain`] drain it.
+    pub fn ask_to_drain(&self) {
+        self.begin_drain();
+        self.drain_asked.notify_one();
+    }
+
+    /// Waits until it is asked to drain.
+    pub async fn asked_to_drain(&self) {
+        self.drain_asked.notified().await;
     }
 
     /// Is no longer ready, from now on.

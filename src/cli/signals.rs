@@ -22,6 +22,7 @@ pub(super) fn obey(node: &Node) -> Result<(), Failure> {
             let every = node.server.tls().map_or(Duration::ZERO, |tls| tls.settings().reload);
             tokio::select! {
                 () = end.wanted() => break,
+                () = node.asked_to_drain() => break,
                 _ = hang_up.recv() => reload(node),
                 () = tokio::time::sleep(every), if !every.is_zero() => reload_certificates(node),
             }

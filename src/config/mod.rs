@@ -19,6 +19,7 @@ use http::HeaderValue;
 
 pub use glob::Glob;
 pub use log::{AccessTarget, EventFormat, Level, Log, LogField, LogFormat};
+pub use operation::parse_admin;
 pub use resolve::{ConfigError, load};
 pub use secret::SecretText;
 pub use sites::{Found, SiteTable};

@@ -37,7 +37,8 @@ pub(super) fn admin(resolver: &mut Resolver<'_>, server: &file::Server) -> Optio
     Some(Admin { address, token })
 }
 
-fn parse_admin(text: &str) -> Result<Option<SocketAddr>, String> {
+/// Where the admin listener is; none: there is none.
+pub fn parse_admin(text: &str) -> Result<Option<SocketAddr>, String> {
     match text {
         "off" => Ok(None),
         _ => text

@@ -9,6 +9,7 @@ use crate::cache::{Cache, Secret};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::origin::Fetch;
+use crate::purge::{Epoch, Mode, Selector};
 use crate::telemetry::{SiteCounts, Telemetry};
 
 /// Starts tasks that belong to no request: fills. The edge's runtime, or the simulator's.
@@ -98,6 +99,19 @@ impl Edge {
             clock: Arc::clone(&self.clock),
             spawn: Arc::clone(&self.spawn),
         }
+    }
+
+    /// Purges what `selector` names. When this returns, no request that arrives later is answered with it.
+    pub fn purge(&self, selector: &Selector, mode: Mode) -> Epoch {
+        let kind = match selector {
+            Selector::Url(_) => 0,
+            Selector::Tag(_) => 1,
+            Selector::Prefix(_) => 2,
+            Selector::Site(_) => 3,
+            Selector::All => 4,
+        };
+        self.telemetry.purges[kind][usize::from(mode == Mode::Soft)].up();
+        self.cache.purge(selector, mode)
     }
 
     /// The place of the origin of this name.

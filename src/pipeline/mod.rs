@@ -23,5 +23,5 @@ pub use body::AnswerBody;
 pub use decide::{Decision, Fetch, Refused, Serve, decide};
 pub use edge::{Edge, OriginSlot, Spawn};
 pub use execute::{execute, refresh};
-pub use request::{OwnedRequest, RequestLength, RequestView};
+pub use request::{OwnedRequest, RequestLength, RequestView, key_host};
 pub use shape::Shape;
