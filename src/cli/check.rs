@@ -54,17 +54,14 @@ fn warn_of(certificate: &CertificateInfo, now: SystemTime) {
 
 /// Reads a configuration file. Errors and warnings are printed one a line; the failure says how many errors there were.
 pub(super) fn read(path: &Path) -> Result<Config, Failure> {
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path)
+    let name = path.display();
+    std::fs::metadata(path)
         .map_err(|error| format!("cannot read `{name}`: {error}; name the file with --config, or give --origin URL"))?;
-    let config = config::load(&name, &text).map_err(|errors| {
-        for error in &errors {
-            eprintln!("{error}");
-        }
+    let config = config::read(path).map_err(|errors| {
+        errors.iter().for_each(|error| eprintln!("{error}"));
         format!("`{name}` has {} error(s); nothing was started", errors.len())
     })?;
-    for warning in &config.warnings {
-        eprintln!("warning: {warning}");
-    }
+    let warnings = config.warnings.iter();
+    warnings.for_each(|warning| eprintln!("warning: {warning}"));
     Ok(config)
 }
