@@ -1,12 +1,15 @@
 //! The commands. Exit codes: 0 success, 1 the thing asked for failed, 2 usage.
 
 mod check;
+mod completions;
 mod demo;
+mod man;
 mod run;
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// A caching reverse proxy and CDN edge node.
 #[derive(Debug, Parser)]
@@ -24,6 +27,10 @@ enum Command {
     Check(check::Args),
     /// Start a sample origin and an edge before it, and walk through what the edge does.
     Demo(demo::Args),
+    /// Print what a shell needs to complete this command line.
+    Completions(completions::Args),
+    /// Print the manual page.
+    Man,
 }
 
 /// Why a command failed, in one line that names the culprit and the mend.
@@ -35,6 +42,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man => man::run(Cli::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -42,5 +51,13 @@ pub fn main() -> ExitCode {
             eprintln!("verge: {failure}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Writes to standard output. That its reader has gone is no failure.
+fn print(text: &[u8]) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!("standard output: {error}")),
+        _ => Ok(()),
     }
 }
