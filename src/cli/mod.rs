@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod demo;
+mod health;
 mod man;
 mod run;
 
@@ -27,6 +28,8 @@ enum Command {
     Check(check::Args),
     /// Start a sample origin and an edge before it, and walk through what the edge does.
     Demo(demo::Args),
+    /// Ask a running edge on this machine whether it lives, or is ready; exit status 1 if not.
+    Health(health::Args),
     /// Print what a shell needs to complete this command line.
     Completions(completions::Args),
     /// Print the manual page.
@@ -42,6 +45,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man => man::run(Cli::command()),
     };
