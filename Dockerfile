@@ -8,7 +8,9 @@
 # The configuration is yours: there is none in the image, for an origin has no default. `docker run … verge check
 # /etc/verge/edge.toml` says what is wrong with it. SIGTERM drains: requests under way are finished within `drain` (30s),
 # which is longer than Docker waits by itself, hence --stop-timeout. For Prometheus or a load balancer to reach the admin
-# listener from outside of the container, let it listen there (`admin = "0.0.0.0:9180"`), and publish it to them only.
+# listener from outside of the container, let it listen there (`admin = "0.0.0.0:9180"`), and publish it to them only. The
+# health check asks it on 127.0.0.1:9180; if it is elsewhere, say so in an image of your own or in Compose (without a shell
+# `docker run --health-cmd` does not work): `test: ["CMD", "/usr/bin/verge", "health", "--admin", "127.0.0.1:9999"]`.
 
 FROM rust:1.88-slim-bookworm AS build
 WORKDIR /build
