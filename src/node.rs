@@ -9,11 +9,11 @@ use tokio::sync::Notify;
 
 use crate::cache::Secret;
 use crate::clock::Clock;
-use crate::config::{Config, Listener, Speaks};
+use crate::config::{Config, Listener, Log, Speaks};
 use crate::listen::{Bound, OnThisThread, Server};
 use crate::origin::{Fetch, Origin, OriginConfig};
 use crate::pipeline::Edge;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, events};
 use crate::tls::{CertificateInfo, ClientCertificates, Reload, Standing, Terminator};
 
 /// Reads the configuration anew; the errors are whole lines.
@@ -38,6 +38,7 @@ impl Node {
     /// its culprit and the mend.
     pub fn start(config: Config, source: Source, clock: Arc<dyn Clock>) -> Result<Node, Vec<String>> {
         let one = |error: String| vec![error];
+        tell_as(&config.log);
         let telemetry = Arc::new(Telemetry::new(config.threads));
         let origins = config.origins.iter().map(|origin| connect(&origin.reach, &telemetry));
         let origins = origins.collect::<Result<Vec<_>, _>>().map_err(one)?;
@@ -95,9 +96,11 @@ impl Node {
         let origins = origins.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
         let tls = terminator(&config, self.server.tls().as_deref(), &self.clock)?;
         let wait = waits_for_restart(&old.config, &config);
+        let log = config.log.clone();
         let edge = old.renewed(Arc::new(config), origins);
         let changed = self.server.change(Arc::new(edge), tls);
         changed.map_err(|error| vec![error.to_string()])?;
+        tell_as(&log);
         Ok(wait)
     }
 
@@ -155,6 +158,12 @@ impl Node {
 fn connect(origin: &OriginConfig, telemetry: &Telemetry) -> Result<Arc<dyn Fetch>, String> {
     let counts = telemetry.origin(&origin.name);
     Ok(Arc::new(Origin::counted(origin.clone(), counts)?))
+}
+
+/// Has events told as `log` says.
+fn tell_as(log: &Log) {
+    events::set_level(log.level);
+    events::set_format(log.events);
 }
 
 /// What the TLS listeners share, if there are any. `old`: what they shared before.

@@ -6,6 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
 use crate::node::Node;
+use crate::telemetry::events::{self, Event};
 use crate::tls::Reload;
 
 /// Does what signals tell until one of them ends `node`; meanwhile, keeps certificates up to date as often as configured.
@@ -28,7 +29,7 @@ pub(super) fn obey(node: &Node) -> Result<(), Failure> {
             }
         }
         tokio::select! {
-            () = end.wanted() => eprintln!("verge: ended at once"),
+            () = end.wanted() => events::tell(&Event::EndedAtOnce {}),
             () = drain(node) => {}
         }
         Ok(())
@@ -60,22 +61,27 @@ impl End {
 async fn drain(node: &Node) {
     let drain = node.server.edge().config.drain;
     let connections = node.server.connections();
-    eprintln!("verge: draining; connections: {connections}");
+    events::tell(&Event::Draining { connections });
     match node.drain(drain.wait, drain.finish).await {
-        0 => eprintln!("verge: drained"),
-        left => eprintln!("verge: {left} connections had not ended in time and are cut off; raise [server] drain"),
+        0 => events::tell(&Event::Drained {}),
+        connections => events::tell(&Event::CutOff { connections }),
     }
 }
 
 fn reload(node: &Node) {
     match node.reload() {
         Ok(wait) => {
-            wait.iter().for_each(|wait| eprintln!("verge: {wait}"));
-            eprintln!("verge: reloaded");
+            for what in wait {
+                events::tell(&Event::RestartNeeded { what });
+            }
+            events::tell(&Event::Reloaded {});
         }
         Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("verge: {error}"));
-            eprintln!("verge: not reloaded; everything stays as it was");
+            let failed = Event::ReloadFailed { errors: errors.len() };
+            for error in errors {
+                events::tell(&Event::ConfigError { error });
+            }
+            events::tell(&failed);
         }
     }
 }
@@ -83,10 +89,13 @@ fn reload(node: &Node) {
 fn reload_certificates(node: &Node) {
     match node.reload_certificates() {
         Reload::Unchanged => {}
-        Reload::Done => eprintln!("verge: certificates and keys were read again"),
+        Reload::Done => events::tell(&Event::CertificatesReloaded {}),
         Reload::Failed(errors) => {
-            errors.iter().for_each(|error| eprintln!("verge: {error}"));
-            eprintln!("verge: certificates and keys stay as they were");
+            for error in &errors {
+                let error = error.to_string();
+                events::tell(&Event::CertificateError { error });
+            }
+            events::tell(&Event::CertificatesFailed { errors: errors.len() });
         }
     }
 }
