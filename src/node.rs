@@ -1,5 +1,6 @@
 //! A running edge as its operator knows it: started, reloaded, drained.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -13,7 +14,8 @@ use crate::config::{Config, Listener, Log, Speaks};
 use crate::listen::{Bound, OnThisThread, Server};
 use crate::origin::{Fetch, Origin, OriginConfig};
 use crate::pipeline::Edge;
-use crate::telemetry::{Telemetry, events};
+use crate::telemetry::Telemetry;
+use crate::telemetry::events::{self, Event};
 use crate::tls::{CertificateInfo, ClientCertificates, Reload, Standing, Terminator};
 
 /// Reads the configuration anew; the errors are whole lines.
@@ -29,6 +31,8 @@ pub struct Node {
     drain_asked: Notify,
     /// When the configuration in use was loaded.
     loaded: Mutex<SystemTime>,
+    /// The configuration's files, as they were last looked at.
+    files_seen: Mutex<Vec<Mark>>,
     /// Held while something is exchanged.
     changing: Mutex<()>,
 }
@@ -40,6 +44,7 @@ impl Node {
         let one = |error: String| vec![error];
         tell_as(&config.log);
         let telemetry = Arc::new(Telemetry::new(config.threads));
+        let files = marks(&config.files);
         let origins = config.origins.iter().map(|origin| connect(&origin.reach, &telemetry));
         let origins = origins.collect::<Result<Vec<_>, _>>().map_err(one)?;
         let secret = Secret::random().map_err(|error| one(format!("the system gives no random bytes: {error}")))?;
@@ -58,6 +63,7 @@ impl Node {
             server: server.map_err(|error| one(format!("cannot start serving: {error}")))?,
             source,
             loaded: Mutex::new(clock.now().wall),
+            files_seen: Mutex::new(files),
             clock,
             draining: AtomicBool::new(false),
             drain_asked: Notify::new(),
@@ -72,10 +78,32 @@ impl Node {
         let _changing = self.changing.lock();
         let reloaded = self.exchange();
         self.server.edge().telemetry.reloads[usize::from(reloaded.is_err())].up();
-        if reloaded.is_ok() {
-            *self.loaded.lock() = self.clock.now().wall;
+        match &reloaded {
+            Ok(wait) => {
+                *self.loaded.lock() = self.clock.now().wall;
+                *self.files_seen.lock() = marks(&self.server.edge().config.files);
+                for what in wait.clone() {
+                    events::tell(&Event::RestartNeeded { what });
+                }
+                events::tell(&Event::Reloaded {});
+            }
+            Err(errors) => {
+                for error in errors.clone() {
+                    events::tell(&Event::ConfigError { error });
+                }
+                events::tell(&Event::ReloadFailed { errors: errors.len() });
+            }
         }
         reloaded
+    }
+
+    /// Whether any of the configuration's files is another than when this was last asked, or than at the start.
+    pub fn files_changed(&self) -> bool {
+        let now = marks(&self.server.edge().config.files);
+        let mut seen = self.files_seen.lock();
+        let changed = *seen != now;
+        *seen = now;
+        changed
     }
 
     fn exchange(&self) -> Result<Vec<String>, Vec<String>> {
@@ -153,6 +181,20 @@ impl Node {
         tokio::time::sleep(wait).await;
         self.server.drain(longest).await
     }
+}
+
+/// What tells a file from what it was before: its path, when it was changed, and its length.
+type Mark = (PathBuf, Option<(SystemTime, u64)>);
+
+fn marks(files: &[PathBuf]) -> Vec<Mark> {
+    let mark = |path: &PathBuf| {
+        let known = std::fs::metadata(path).ok();
+        (
+            path.clone(),
+            known.and_then(|known| Some((known.modified().ok()?, known.len()))),
+        )
+    };
+    files.iter().map(mark).collect()
 }
 
 fn connect(origin: &OriginConfig, telemetry: &Telemetry) -> Result<Arc<dyn Fetch>, String> {

@@ -6,6 +6,7 @@ mod completions;
 mod demo;
 mod health;
 mod man;
+mod notify;
 mod purge;
 mod run;
 mod signals;
