@@ -1,5 +1,6 @@
 //! A running edge as its operator knows it: started, reloaded, drained.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -9,11 +10,12 @@ use tokio::sync::Notify;
 
 use crate::cache::Secret;
 use crate::clock::Clock;
-use crate::config::{Config, Listener, Speaks};
+use crate::config::{Config, Listener, Log, Speaks};
 use crate::listen::{Bound, OnThisThread, Server};
 use crate::origin::{Fetch, Origin, OriginConfig};
 use crate::pipeline::Edge;
 use crate::telemetry::Telemetry;
+use crate::telemetry::events::{self, Event};
 use crate::tls::{CertificateInfo, ClientCertificates, Reload, Standing, Terminator};
 
 /// Reads the configuration anew; the errors are whole lines.
@@ -29,6 +31,8 @@ pub struct Node {
     drain_asked: Notify,
     /// When the configuration in use was loaded.
     loaded: Mutex<SystemTime>,
+    /// The configuration's files, as they were last looked at.
+    files_seen: Mutex<Vec<Mark>>,
     /// Held while something is exchanged.
     changing: Mutex<()>,
 }
@@ -38,7 +42,9 @@ impl Node {
     /// its culprit and the mend.
     pub fn start(config: Config, source: Source, clock: Arc<dyn Clock>) -> Result<Node, Vec<String>> {
         let one = |error: String| vec![error];
+        tell_as(&config.log);
         let telemetry = Arc::new(Telemetry::new(config.threads));
+        let files = marks(&config.files);
         let origins = config.origins.iter().map(|origin| connect(&origin.reach, &telemetry));
         let origins = origins.collect::<Result<Vec<_>, _>>().map_err(one)?;
         let secret = Secret::random().map_err(|error| one(format!("the system gives no random bytes: {error}")))?;
@@ -57,6 +63,7 @@ impl Node {
             server: server.map_err(|error| one(format!("cannot start serving: {error}")))?,
             source,
             loaded: Mutex::new(clock.now().wall),
+            files_seen: Mutex::new(files),
             clock,
             draining: AtomicBool::new(false),
             drain_asked: Notify::new(),
@@ -71,10 +78,32 @@ impl Node {
         let _changing = self.changing.lock();
         let reloaded = self.exchange();
         self.server.edge().telemetry.reloads[usize::from(reloaded.is_err())].up();
-        if reloaded.is_ok() {
-            *self.loaded.lock() = self.clock.now().wall;
+        match &reloaded {
+            Ok(wait) => {
+                *self.loaded.lock() = self.clock.now().wall;
+                *self.files_seen.lock() = marks(&self.server.edge().config.files);
+                for what in wait.clone() {
+                    events::tell(&Event::RestartNeeded { what });
+                }
+                events::tell(&Event::Reloaded {});
+            }
+            Err(errors) => {
+                for error in errors.clone() {
+                    events::tell(&Event::ConfigError { error });
+                }
+                events::tell(&Event::ReloadFailed { errors: errors.len() });
+            }
         }
         reloaded
+    }
+
+    /// Whether any of the configuration's files is another than when this was last asked, or than at the start.
+    pub fn files_changed(&self) -> bool {
+        let now = marks(&self.server.edge().config.files);
+        let mut seen = self.files_seen.lock();
+        let changed = *seen != now;
+        *seen = now;
+        changed
     }
 
     fn exchange(&self) -> Result<Vec<String>, Vec<String>> {
@@ -95,9 +124,11 @@ impl Node {
         let origins = origins.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
         let tls = terminator(&config, self.server.tls().as_deref(), &self.clock)?;
         let wait = waits_for_restart(&old.config, &config);
+        let log = config.log.clone();
         let edge = old.renewed(Arc::new(config), origins);
         let changed = self.server.change(Arc::new(edge), tls);
         changed.map_err(|error| vec![error.to_string()])?;
+        tell_as(&log);
         Ok(wait)
     }
 
@@ -152,9 +183,29 @@ impl Node {
     }
 }
 
+/// What tells a file from what it was before: its path, when it was changed, and its length.
+type Mark = (PathBuf, Option<(SystemTime, u64)>);
+
+fn marks(files: &[PathBuf]) -> Vec<Mark> {
+    let mark = |path: &PathBuf| {
+        let known = std::fs::metadata(path).ok();
+        (
+            path.clone(),
+            known.and_then(|known| Some((known.modified().ok()?, known.len()))),
+        )
+    };
+    files.iter().map(mark).collect()
+}
+
 fn connect(origin: &OriginConfig, telemetry: &Telemetry) -> Result<Arc<dyn Fetch>, String> {
     let counts = telemetry.origin(&origin.name);
     Ok(Arc::new(Origin::counted(origin.clone(), counts)?))
+}
+
+/// Has events told as `log` says.
+fn tell_as(log: &Log) {
+    events::set_level(log.level);
+    events::set_format(log.events);
 }
 
 /// What the TLS listeners share, if there are any. `old`: what they shared before.

@@ -7,9 +7,10 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::routes::{Call, Reply};
-use crate::config::{Config, Found, Listener, Origin, Route, Site, Speaks};
+use crate::config::{Config, Found, Level, Listener, Origin, Route, Site, Speaks};
 use crate::node::Node;
 use crate::policy::date;
+use crate::telemetry::events;
 
 pub(super) fn livez(_: &Arc<Node>, _: &Call) -> Reply {
     Reply::text(StatusCode::OK, "live\n")
@@ -198,6 +199,18 @@ pub(super) fn reload(node: &Arc<Node>, _: &Call) -> Reply {
             ..Reply::json(&json!({ "reloaded": false, "errors": errors }))
         },
     }
+}
+
+pub(super) fn log_level(_: &Arc<Node>, call: &Call) -> Reply {
+    let level = match call.first("level").as_deref() {
+        Some("error") => Level::Error,
+        Some("warn") => Level::Warn,
+        Some("info") => Level::Info,
+        Some("debug") => Level::Debug,
+        _ => return Reply::bad("name the level: ?level=error, warn, info or debug"),
+    };
+    events::set_level(level);
+    Reply::json(&json!({ "level": call.first("level") }))
 }
 
 pub(super) fn drain(node: &Arc<Node>, _: &Call) -> Reply {

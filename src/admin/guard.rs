@@ -9,6 +9,7 @@ use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap};
 
 use crate::config::SecretText;
+use crate::pipeline::bearer;
 
 /// The field that writing calls need where no token is asked for.
 pub const WRITING: &str = "verge-admin";
@@ -53,7 +54,7 @@ impl Guard {
         let refuse = |status, why| Err(Refusal { status, why });
         match (&self.token, access) {
             (_, Access::Open) => Ok(()),
-            (Some(token), _) => match bearer(fields).is_some_and(|given| token.matches(given)) {
+            (Some(token), _) => match fields.get(AUTHORIZATION).is_some_and(|given| is(token, given)) {
                 true => Ok(()),
                 false => refuse(
                     StatusCode::UNAUTHORIZED,
@@ -77,15 +78,9 @@ impl Guard {
     }
 }
 
-/// The token of `Authorization: Bearer` (RFC 6750 2.1).
-pub fn bearer(fields: &HeaderMap) -> Option<&[u8]> {
-    bearer_of(fields.get(AUTHORIZATION)?.as_bytes())
-}
-
-/// The same of a field's value.
-pub fn bearer_of(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii())
+/// RFC 6750 2.1
+fn is(token: &SecretText, given: &hyper::header::HeaderValue) -> bool {
+    bearer(given.as_bytes()).is_some_and(|given| token.matches(given))
 }
 
 /// Whether the request is for this machine by its address or as `localhost`: a name in somebody's DNS may lead here too.

@@ -28,7 +28,9 @@ fn scrape(node: &Node) -> Vec<u8> {
         let under_way = slot.under_way.load(Ordering::Relaxed) as f64;
         export.value(&metrics::ORIGIN_UNDER_WAY, &[&configured.reach.name], under_way);
     }
-    export.value(&metrics::CONNECTIONS, &[], node.server.connections() as f64);
+    let (all, secure) = (node.server.connections(), node.server.secure_connections());
+    export.value(&metrics::CONNECTIONS, &["clear"], all.saturating_sub(secure) as f64);
+    export.value(&metrics::CONNECTIONS, &["tls"], secure as f64);
     export.value(&metrics::READY, &[], f64::from(u8::from(node.ready().is_ok())));
     export.value(&metrics::CONFIG_LOADED, &[], unix(node.loaded()));
     for certificate in node.server.tls().iter().flat_map(|tls| tls.certificates()) {
@@ -51,6 +53,7 @@ fn cache(export: &mut Export, edge: &Edge) {
         export.value(&metrics::FILLS, &[outcome], count.get() as f64);
     }
     export.value(&metrics::FILLS_UNDER_WAY, &[], cache.fills_under_way() as f64);
+    export.value(&metrics::FILL_READERS, &[], cache.readers() as f64);
     export.value(&metrics::UNCACHEABLE, &[], cache.keys_remembered() as f64);
     for pool in cache.ram().pools() {
         export.value(&metrics::RAM_BYTES, &[pool.name], pool.bytes as f64);
@@ -58,7 +61,9 @@ fn cache(export: &mut Export, edge: &Edge) {
         export.value(&metrics::RAM_ENTRIES, &[pool.name], pool.entries as f64);
         export.value(&metrics::RAM_EVICTIONS, &[pool.name], pool.evicted as f64);
     }
-    export.value(&metrics::RAM_PINNED, &[], cache.ram().gauge().live() as f64);
+    let stored: u64 = cache.ram().pools().iter().map(|pool| pool.bytes).sum();
+    let pinned = cache.ram().gauge().live().saturating_sub(stored);
+    export.value(&metrics::RAM_PINNED, &[], pinned as f64);
     export.value(&metrics::PURGES_REMEMBERED, &[], cache.purges().remembered() as f64);
 }
 

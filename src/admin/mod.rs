@@ -9,7 +9,7 @@ mod purge;
 mod routes;
 mod url;
 
-pub use guard::{WRITING, bearer_of};
+pub use guard::WRITING;
 pub use http::{Admin, bind};
 pub use purge::{Purge, Purged};
 pub use routes::{OPENAPI, ROUTES};

@@ -122,6 +122,7 @@ routes! {
     GET "/api/object" Read object::reply, "What is stored for a URL.";
     POST "/api/purge" Write purge::reply, "Purges by URL, tag, prefix, site, or all.";
     POST "/api/reload" Write api::reload, "Reads configuration and certificates anew.";
+    POST "/api/log-level" Write api::log_level, "Sets the least important level of events that is told, until the next reload.";
     POST "/api/drain" Write api::drain, "Ends the process as SIGTERM does.";
 }
 

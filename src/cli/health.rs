@@ -1,24 +1,13 @@
 //! `verge health`: asks a running edge how it is, for container runtimes that start a program to know.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Duration;
-
+use super::api::{Answer, Reach, printable};
 use super::{Failure, print};
-
-/// Where the admin listener is, unless the edge was told otherwise.
-const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9180);
-/// For the connection, and for every pause of the answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// The answer is a line or two.
-const LONGEST: u64 = 8 * 1024;
 
 /// What `verge health` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The edge's admin listener.
-    #[arg(long, value_name = "ADDR", default_value_t = ADMIN)]
-    admin: SocketAddr,
+    #[command(flatten)]
+    reach: Reach,
     /// Whether it is ready for clients, which it is not while it drains; not only whether it lives.
     #[arg(long)]
     ready: bool,
@@ -26,46 +15,18 @@ pub struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let path = if args.ready { "/readyz" } else { "/livez" };
-    let answer = ask(args.admin, path).map_err(|error| {
-        format!(
-            "no answer from http://{}{path}: {error}; is an edge running whose admin listener is there?",
-            args.admin
-        )
-    })?;
-    let (status, reason) = read(&answer);
+    let Answer { status, content } = args.reach.ask("GET", path, "")?;
+    let reason = printable(content.lines().next().unwrap_or(""));
     match status {
-        Some(200) => print(format!("{reason}\n").as_bytes()),
-        Some(status) => Err(format!("http://{}{path}: {status}: {reason}", args.admin)),
-        None => Err(format!("http://{}{path}: what answers is not HTTP", args.admin)),
+        200 => print(format!("{reason}\n").as_bytes()),
+        status => Err(format!("http://{}{path}: {status}: {reason}", args.reach.admin)),
     }
-}
-
-/// All of an answer, but no more than `LONGEST`. HTTP/1.0: it ends with the connection.
-fn ask(admin: SocketAddr, path: &str) -> std::io::Result<Vec<u8>> {
-    let mut connection = TcpStream::connect_timeout(&admin, PATIENCE)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
-    connection.set_write_timeout(Some(PATIENCE))?;
-    connection.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
-    let mut answer = Vec::new();
-    connection.take(LONGEST).read_to_end(&mut answer)?;
-    Ok(answer)
-}
-
-/// Status, if this is an answer of HTTP, and the first line of the content, without what a terminal would obey.
-fn read(answer: &[u8]) -> (Option<u16>, String) {
-    let answer = String::from_utf8_lossy(answer);
-    let status = answer
-        .strip_prefix("HTTP/1.")
-        .and_then(|rest| rest.get(2..5))
-        .and_then(|status| status.parse().ok());
-    let content = answer.split_once("\r\n\r\n").map_or("", |(_, content)| content);
-    let reason = content.lines().next().unwrap_or("");
-    (status, reason.chars().filter(|letter| !letter.is_control()).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener};
     use std::thread;
 
     use super::*;
@@ -85,20 +46,23 @@ mod tests {
             connection.write_all(answer).unwrap();
             String::from_utf8(asked).unwrap()
         });
-        let result = run(&Args { admin, ready });
+        let result = run(&Args {
+            reach: Reach { admin },
+            ready,
+        });
         (result, edge.join().unwrap())
     }
 
     #[test]
     fn a_living_edge() {
         let (result, asked) = against(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlive\n", false);
-        assert_eq!((result, asked.as_str()), (Ok(()), "GET /livez HTTP/1.0\r\n\r\n"));
+        assert_eq!((result, asked.lines().next()), (Ok(()), Some("GET /livez HTTP/1.0")));
     }
 
     #[test]
     fn a_ready_edge() {
         let (result, asked) = against(b"HTTP/1.0 200 OK\r\n\r\nready", true);
-        assert_eq!((result, asked.as_str()), (Ok(()), "GET /readyz HTTP/1.0\r\n\r\n"));
+        assert_eq!((result, asked.lines().next()), (Ok(()), Some("GET /readyz HTTP/1.0")));
     }
 
     #[test]
@@ -131,7 +95,11 @@ mod tests {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
         let admin = socket.local_addr().unwrap().as_socket().unwrap();
-        let failure = run(&Args { admin, ready: false }).unwrap_err();
+        let failure = run(&Args {
+            reach: Reach { admin },
+            ready: false,
+        })
+        .unwrap_err();
         assert!(
             failure.starts_with(&format!("no answer from http://{admin}/livez: ")),
             "{failure}"

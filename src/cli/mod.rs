@@ -1,12 +1,16 @@
 //! The commands. Exit codes: 0 success, 1 the thing asked for failed, 2 usage.
 
+mod api;
 mod check;
 mod completions;
 mod demo;
 mod health;
 mod man;
+mod notify;
+mod purge;
 mod run;
 mod signals;
+mod stats;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -31,6 +35,10 @@ enum Command {
     Demo(demo::Args),
     /// Ask a running edge on this machine whether it lives, or is ready; exit status 1 if not.
     Health(health::Args),
+    /// Purge URLs, tags, prefixes, sites or everything from a running edge.
+    Purge(purge::Args),
+    /// Show a running edge's figures.
+    Stats(stats::Args),
     /// Print what a shell needs to complete this command line.
     Completions(completions::Args),
     /// Print the manual page.
@@ -47,6 +55,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Health(args) => health::run(&args),
+        Command::Purge(args) => purge::run(args),
+        Command::Stats(args) => stats::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man => man::run(Cli::command()),
     };

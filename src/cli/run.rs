@@ -9,6 +9,7 @@ use crate::admin::{self, Admin};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Listener, Speaks, units};
 use crate::node::{Node, Source};
+use crate::telemetry::events::{self, Event};
 use crate::tls::{CertificateFiles, ClientCertificates};
 
 /// What `verge run` takes. Flags override the file.
@@ -152,6 +153,7 @@ pub(super) fn start(config: Config, source: Source, clock: Arc<dyn Clock>) -> Re
 /// Raises the soft limit of open files, often 1,024, to the hard one: every connection is one, and those to origins too.
 fn allow_many_sockets() {
     if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
-        eprintln!("verge: the limit of open files stays as it is: {error}; raise it with `ulimit -n`");
+        let error = error.to_string();
+        events::tell(&Event::FewFiles { error });
     }
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Failure;
+use super::{Failure, notify};
 use crate::node::Node;
+use crate::telemetry::events::{self, Event};
 use crate::tls::Reload;
 
-/// Does what signals tell until one of them ends `node`; meanwhile, keeps certificates up to date as often as configured.
+/// Does what signals tell until one of them ends `node`; meanwhile, looks for changed files as often as configured.
 pub(super) fn obey(node: &Node) -> Result<(), Failure> {
     let failed = |error: std::io::Error| format!("cannot wait for signals: {error}");
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -18,17 +19,21 @@ pub(super) fn obey(node: &Node) -> Result<(), Failure> {
     runtime.block_on(async {
         let mut end = End::new().map_err(failed)?;
         let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+        notify::ready();
         loop {
+            let look_every = node.server.edge().config.reload;
             let every = node.server.tls().map_or(Duration::ZERO, |tls| tls.settings().reload);
             tokio::select! {
                 () = end.wanted() => break,
                 () = node.asked_to_drain() => break,
                 _ = hang_up.recv() => reload(node),
+                () = tokio::time::sleep(look_every), if !look_every.is_zero() => look(node),
                 () = tokio::time::sleep(every), if !every.is_zero() => reload_certificates(node),
             }
         }
+        notify::stopping();
         tokio::select! {
-            () = end.wanted() => eprintln!("verge: ended at once"),
+            () = end.wanted() => events::tell(&Event::EndedAtOnce {}),
             () = drain(node) => {}
         }
         Ok(())
@@ -60,33 +65,37 @@ impl End {
 async fn drain(node: &Node) {
     let drain = node.server.edge().config.drain;
     let connections = node.server.connections();
-    eprintln!("verge: draining; connections: {connections}");
+    events::tell(&Event::Draining { connections });
     match node.drain(drain.wait, drain.finish).await {
-        0 => eprintln!("verge: drained"),
-        left => eprintln!("verge: {left} connections had not ended in time and are cut off; raise [server] drain"),
+        0 => events::tell(&Event::Drained {}),
+        connections => events::tell(&Event::CutOff { connections }),
     }
 }
 
 fn reload(node: &Node) {
-    match node.reload() {
-        Ok(wait) => {
-            wait.iter().for_each(|wait| eprintln!("verge: {wait}"));
-            eprintln!("verge: reloaded");
-        }
-        Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("verge: {error}"));
-            eprintln!("verge: not reloaded; everything stays as it was");
-        }
+    notify::reloading();
+    // What came of it has been told.
+    let _ = node.reload();
+    notify::ready();
+}
+
+/// Reads the configuration anew if any of its files has changed.
+fn look(node: &Node) {
+    if node.files_changed() {
+        reload(node);
     }
 }
 
 fn reload_certificates(node: &Node) {
     match node.reload_certificates() {
         Reload::Unchanged => {}
-        Reload::Done => eprintln!("verge: certificates and keys were read again"),
+        Reload::Done => events::tell(&Event::CertificatesReloaded {}),
         Reload::Failed(errors) => {
-            errors.iter().for_each(|error| eprintln!("verge: {error}"));
-            eprintln!("verge: certificates and keys stay as they were");
+            for error in &errors {
+                let error = error.to_string();
+                events::tell(&Event::CertificateError { error });
+            }
+            events::tell(&Event::CertificatesFailed { errors: errors.len() });
         }
     }
 }

@@ -16,6 +16,7 @@ use super::accept::{Acceptor, Shared};
 use super::live::{ListenerId, Live, Place, Serving, Spoken, Wakers};
 use crate::config::{Listener, Speaks};
 use crate::pipeline::{Edge, Spawn};
+use crate::telemetry::events::{self, Event};
 use crate::tls::Terminator;
 
 /// Connections that wait to be taken; the kernel bounds it further (`net.core.somaxconn`).
@@ -173,6 +174,11 @@ impl Server {
         self.live.connections()
     }
 
+    /// Those of them on listeners that speak TLS.
+    pub fn secure_connections(&self) -> usize {
+        self.live.secure_connections()
+    }
+
     /// Has all requests from now on run on `edge` and `tls`, and listens where `edge`'s configuration says. Requests that
     /// are under way stay as they are. If an address cannot be listened on, nothing changes.
     pub fn change(&self, edge: Arc<Edge>, tls: Option<Arc<Terminator>>) -> io::Result<()> {
@@ -238,7 +244,7 @@ impl Drop for Server {
         let handles: Vec<_> = self.threads.drain(..).filter_map(|thread| thread.handle).collect();
         for handle in handles {
             if handle.join().is_err() {
-                eprintln!("verge: a serving thread ended in a panic");
+                events::tell(&Event::ThreadPanicked {});
             }
         }
     }
@@ -307,7 +313,10 @@ async fn obey(mut orders: mpsc::UnboundedReceiver<Order>, shared: Shared, wakers
                         drop(place);
                     });
                 }
-                Err(error) => eprintln!("verge: a listening socket cannot be used: {error}"),
+                Err(error) => {
+                    let error = error.to_string();
+                    events::tell(&Event::SocketFailed { error });
+                }
             },
             // Dropping the sender tells the acceptor.
             Order::Close(listener) => drop(open.remove(&listener)),

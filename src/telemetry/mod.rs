@@ -4,11 +4,14 @@
 //! shards up. All else is counted where it happens.
 
 mod counts;
+mod escape;
+pub mod events;
 mod export;
 mod histogram;
 pub mod metrics;
 mod record;
 mod site;
+mod timestamp;
 
 use std::sync::Arc;
 
