@@ -118,6 +118,10 @@ def make_pairs(d, authority, times):
         key.rename(pair / "key.pem")
 
 
+# What Verge says of a reload.
+DONE, FAILED = "verge: reloaded", "not reloaded"
+
+
 def point(d, pair):
     (d / "next").symlink_to(pair)
     os.replace(d / "next", d / "current")
