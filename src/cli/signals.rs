@@ -20,20 +20,27 @@ pub(super) fn obey(node: &Node) -> Result<(), Failure> {
         let mut end = End::new().map_err(failed)?;
         let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
         notify::ready();
-        loop {
+        let told = loop {
             let look_every = node.server.edge().config.reload;
             let every = node.server.tls().map_or(Duration::ZERO, |tls| tls.settings().reload);
             tokio::select! {
-                () = end.wanted() => break,
-                () = node.asked_to_drain() => break,
+                () = end.wanted() => break true,
+                () = node.asked_to_drain() => break false,
                 _ = hang_up.recv() => reload(node),
                 () = tokio::time::sleep(look_every), if !look_every.is_zero() => look(node),
                 () = tokio::time::sleep(every), if !every.is_zero() => reload_certificates(node),
             }
-        }
+        };
         notify::stopping();
+        let again = async {
+            // What was begun through the API, a service manager may end with its signal.
+            if !told {
+                end.wanted().await;
+            }
+            end.wanted().await;
+        };
         tokio::select! {
-            () = end.wanted() => events::tell(&Event::EndedAtOnce {}),
+            () = again => events::tell(&Event::EndedAtOnce {}),
             () = drain(node) => {}
         }
         Ok(())
