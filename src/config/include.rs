@@ -67,23 +67,25 @@ pub(super) fn read_text(name: &str, text: &str, report: &mut Report) -> Option<C
     })
 }
 
-/// Errors of syntax are reported alone: what such a file says otherwise would be guessed.
+/// Reads a text. Where its syntax is so wrong that what it says would be guessed, nothing else is said of it.
 fn parse(name: String, text: &str, report: &mut Report) -> Option<File> {
     let file = report.add(name, text.into());
     let (root, errors) = DeTable::parse_recoverable(text);
+    let mut clear = true;
     for error in &errors {
         let span = error.span().unwrap_or_default();
         let what = match (error.message(), text.get(span.clone())) {
             ("duplicate key", Some(key)) => format!("`{key}` is given twice; keep one of the two"),
             (message, _) if message.starts_with("string values must be quoted") => "put this in quotes".to_owned(),
-            (message, _) => message.replace('\n', " "),
+            (message, _) => {
+                clear = false;
+                message.replace('\n', " ")
+            }
         };
         let offset = span.start;
         report.wrong(Place { file, offset }, what);
     }
-    errors
-        .is_empty()
-        .then(|| read_root(&root, &mut Reader { report, file }))
+    clear.then(|| read_root(&root, &mut Reader { report, file }))
 }
 
 struct Reading<'a> {
@@ -164,10 +166,10 @@ fn identity(path: &Path) -> PathBuf {
 }
 
 fn text_of(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    fs::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
-    match text.len() as u64 > LARGEST {
-        true => Err(io::Error::other("it is larger than 16 MiB")),
-        false => Ok(text),
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other("larger than 16 MiB"));
     }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8"))
 }

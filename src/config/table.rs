@@ -117,8 +117,24 @@ impl Reader<'_> {
     }
 }
 
-/// What a table has under a name, if anything.
-pub(super) type Entry<'a> = Option<&'a Spanned<DeValue<'a>>>;
+/// What a table has under a name.
+pub(super) enum Entry<'a> {
+    /// Nothing.
+    Absent,
+    /// This, under a name that is nearly the same. Tables are read all the same.
+    Misspelt(&'a Spanned<DeValue<'a>>),
+    /// This.
+    Is(&'a Spanned<DeValue<'a>>),
+}
+
+impl<'a> Entry<'a> {
+    fn value(&self) -> Option<&'a Spanned<DeValue<'a>>> {
+        match self {
+            Entry::Absent => None,
+            Entry::Misspelt(value) | Entry::Is(value) => Some(value),
+        }
+    }
+}
 
 /// A table whose keys are known.
 pub(super) trait Table: Sized {
@@ -137,7 +153,7 @@ pub(super) struct Entries<'a> {
     table: &'a DeTable<'a>,
     /// Where the table stands.
     place: Place,
-    /// By the names that were meant: they are read all the same, so that nobody says that they are missing.
+    /// By the names that were probably meant: nobody is to say that they are missing.
     misspelt: BTreeMap<&'static str, &'a Spanned<DeValue<'a>>>,
 }
 
@@ -163,7 +179,11 @@ impl<'a> Entries<'a> {
     }
 
     fn get(&self, name: &str) -> Entry<'a> {
-        self.table.get(name).or(self.misspelt.get(name).copied())
+        match (self.table.get(name), self.misspelt.get(name)) {
+            (Some(value), _) => Entry::Is(value),
+            (None, Some(value)) => Entry::Misspelt(value),
+            (None, None) => Entry::Absent,
+        }
     }
 
     /// What the table says of a key.
@@ -184,8 +204,9 @@ pub(super) trait Field: Sized {
 impl<T: Value> Field for Key<T> {
     fn read(entry: Entry<'_>, _: &str, _: Place, reader: &mut Reader<'_>) -> Self {
         match entry {
-            None => Key::Absent,
-            Some(value) => read(value, reader).map_or(Key::Wrong, Key::Is),
+            Entry::Absent => Key::Absent,
+            Entry::Misspelt(_) => Key::Wrong,
+            Entry::Is(value) => read(value, reader).map_or(Key::Wrong, Key::Is),
         }
     }
 
@@ -212,7 +233,7 @@ fn twice(name: &str, first: Place, second: Place, report: &mut Report) {
 
 impl<T: Value> Field for Required<T> {
     fn read(entry: Entry<'_>, name: &str, table: Place, reader: &mut Reader<'_>) -> Self {
-        if entry.is_none() {
+        if matches!(entry, Entry::Absent) {
             reader.report.wrong(table, format!("missing key `{name}`"));
         }
         Required(Field::read(entry, name, table, reader))
@@ -228,14 +249,11 @@ impl<T: Value> Field for Required<T> {
 }
 
 impl<T: Value> Field for Many<T> {
-    fn read(entry: Entry<'_>, name: &str, table: Place, reader: &mut Reader<'_>) -> Self {
-        let given: Key<Vec<At<T>>> = Field::read(entry, name, table, reader);
+    fn read(entry: Entry<'_>, _: &str, _: Place, reader: &mut Reader<'_>) -> Self {
+        let given = entry.value().map(|value| read(value, reader));
         Many {
-            wrong: matches!(given, Key::Wrong),
-            items: match given {
-                Key::Is(items) => items.value,
-                Key::Absent | Key::Wrong => Vec::new(),
-            },
+            wrong: matches!(given, Some(None)),
+            items: given.flatten().map_or_else(Vec::new, |items: At<Vec<_>>| items.value),
         }
     }
 
@@ -252,7 +270,7 @@ impl<T: Value> Field for Many<T> {
 impl<T: Value + Default> Field for Named<T> {
     fn read(entry: Entry<'_>, _: &str, _: Place, reader: &mut Reader<'_>) -> Self {
         let mut named = Named::default();
-        let Some(value) = entry else { return named };
+        let Some(value) = entry.value() else { return named };
         let tables = table_of(value, reader);
         named.wrong = tables.is_none();
         for (name, value) in tables.into_iter().flatten() {
@@ -335,9 +353,9 @@ fn mismatch(expected: &str, found: &DeValue<'_>) -> String {
         }
         (WHOLE | NUMBER, "text") if text.parse::<f64>().is_ok() => "; write it without quotes",
         (BOOLEAN, "text") if ["true", "false"].contains(&text) => "; write it without quotes",
-        (LIST, "a table") => "; write its name in double brackets",
+        (LIST, "a table") => "; write [[NAME]], or [{ ... }]",
         (LIST, _) => "; write it in brackets",
-        (TABLE, "a list") => "; write its name in single brackets",
+        (TABLE, "a list") => "; write [NAME]",
         _ => "",
     };
     format!("expected {expected}, found {found}{mend}")
@@ -432,7 +450,7 @@ impl<T: Table> Value for T {
 /// A table that has a key of its own; what it does not say is as by default.
 impl<T: Table + Default> Field for T {
     fn read(entry: Entry<'_>, _: &str, _: Place, reader: &mut Reader<'_>) -> Self {
-        let table = entry.and_then(|value| read(value, reader));
+        let table = entry.value().and_then(|value| read(value, reader));
         table.map_or_else(T::default, |table| table.value)
     }
 
