@@ -11,7 +11,8 @@ use toml::de::DeTable;
 use super::Glob;
 use super::file::File;
 use super::report::{At, Place, Report};
-use super::table::{Key, Reader, Table, read_root};
+use super::table::{Key, Table, read_root};
+use super::value::Reader;
 
 /// Bytes that a file may have.
 const LARGEST: u64 = 16 << 20;
@@ -172,4 +173,37 @@ fn text_of(path: &Path) -> io::Result<String> {
         return Err(io::Error::other("larger than 16 MiB"));
     }
     String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use crate::config;
+
+    const SITE: &str = "[[sites]]\nhosts = [\"a\"]\norigin = \"app\"\npurge_token = \"file:FOLDER/token\"\n";
+    const ORIGIN: &str = "[origins.app]\nservers = [\"http://127.0.0.1:3000\"]\n";
+
+    #[test]
+    fn a_configuration_knows_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let write = |name: &str, text: &str| {
+            let text = text.replace("FOLDER", folder.to_str().unwrap());
+            fs::write(folder.join(name), text).unwrap();
+        };
+        fs::create_dir(folder.join("sites")).unwrap();
+        write("edge.toml", "include = [\"sites/*.toml\", \"origins.toml\"]\n");
+        write("sites/a.toml", SITE);
+        write("origins.toml", ORIGIN);
+        write("token", "open-sesame-open-sesame\n");
+        let config = config::read(&folder.join("edge.toml")).unwrap();
+        let relative = |path: &Path| path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+        let mut files: Vec<String> = config.files.iter().map(|path| relative(path)).collect();
+        files.sort();
+        assert_eq!(files, ["edge.toml", "origins.toml", "sites", "sites/a.toml", "token"]);
+        let token = config.sites.site("a").unwrap().purge_token.as_ref().unwrap();
+        assert!(token.matches(b"open-sesame-open-sesame"));
+    }
 }
