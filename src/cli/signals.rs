@@ -1,4 +1,5 @@
-//! What signals do: SIGHUP reloads, SIGTERM and SIGINT drain, and each of the two a second time ends the process.
+//! What signals do: SIGHUP reloads, SIGUSR1 opens the access log again, SIGTERM and SIGINT drain, and each of the two a
+//! second time ends the process.
 
 use std::time::Duration;
 
@@ -19,17 +20,23 @@ pub(super) fn obey(node: &Node) -> Result<(), Failure> {
     runtime.block_on(async {
         let mut end = End::new().map_err(failed)?;
         let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+        let mut user = signal(SignalKind::user_defined1()).map_err(failed)?;
         loop {
             let every = node.server.tls().map_or(Duration::ZERO, |tls| tls.settings().reload);
             tokio::select! {
                 () = end.wanted() => break,
                 _ = hang_up.recv() => reload(node),
+                _ = user.recv() => reopen_log(node),
                 () = tokio::time::sleep(every), if !every.is_zero() => reload_certificates(node),
             }
         }
-        tokio::select! {
-            () = end.wanted() => events::tell(&Event::EndedAtOnce {}),
-            () = drain(node) => {}
+        let mut draining = std::pin::pin!(drain(node));
+        loop {
+            tokio::select! {
+                () = end.wanted() => break events::tell(&Event::EndedAtOnce {}),
+                _ = user.recv() => reopen_log(node),
+                () = &mut draining => break,
+            }
         }
         Ok(())
     })
@@ -82,6 +89,14 @@ fn reload(node: &Node) {
             }
             events::tell(&failed);
         }
+    }
+}
+
+fn reopen_log(node: &Node) {
+    match node.reopen_log() {
+        Ok(Some(file)) => events::tell(&Event::LogReopened { file }),
+        Ok(None) => {}
+        Err(error) => events::tell(&Event::LogNotReopened { error }),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::cache::{Cache, Secret};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::origin::Fetch;
+use crate::telemetry::access::AccessLog;
 use crate::telemetry::{SiteCounts, Telemetry};
 
 /// Starts tasks that belong to no request: fills. The edge's runtime, or the simulator's.
@@ -43,6 +44,8 @@ pub struct Edge {
     pub telemetry: Arc<Telemetry>,
     /// What is counted for each site, in the configuration's order, and last for none.
     pub sites: Vec<Arc<SiteCounts>>,
+    /// Where requests are logged, if they are.
+    pub access: Option<Arc<AccessLog>>,
 }
 
 impl Edge {
@@ -68,8 +71,10 @@ impl Edge {
             config,
             clock,
             spawn,
+            access: None,
         }
     }
+
     /// The same, with everything counted in `telemetry`.
     pub fn counting(self, telemetry: Arc<Telemetry>) -> Self {
         Edge {
@@ -97,6 +102,7 @@ impl Edge {
             config,
             clock: Arc::clone(&self.clock),
             spawn: Arc::clone(&self.spawn),
+            access: self.access.clone(),
         }
     }
 

@@ -22,7 +22,7 @@ use self::early::Early;
 use self::head::Wire;
 use self::lent::Lent;
 use self::pump::{Pump, Sent};
-use super::ask::{Asked, Peer, ask};
+use super::ask::{Asked, Peer, ask, refuse};
 use super::buffers::Buffers;
 use super::deadline::Deadline;
 use super::live::Link;
@@ -185,7 +185,7 @@ impl<S: Transport> Connection<S> {
             Err(refusal) => {
                 let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
                 let method = self.method_so_far();
-                (refused(Refused::new(status, refusal.detail()), method), 0)
+                (self.refused(Refused::new(status, refusal.detail()), None, method), 0)
             }
         };
         bytes::Buf::advance(&mut self.buffers.input, consumed);
@@ -215,8 +215,8 @@ impl<S: Transport> Connection<S> {
             keep_alive: head.keep_alive && !self.link.is_leaving(),
             trailers: head.version == Version::Http11 && head.fields.takes_trailers(),
         };
-        match ask(&self.link.edge, &self.peer, asked) {
-            Err(why) => refused(why, head.method),
+        match ask(&self.link.edge, &self.peer, &asked) {
+            Err(why) => self.refused(why, Some(&asked), head.method),
             Ok(Begun::Answer(answer)) => Step::Answer(
                 answer,
                 Wire {
@@ -234,6 +234,16 @@ impl<S: Transport> Connection<S> {
         }
     }
 
+    /// An answer after which nothing more is read.
+    fn refused(&self, why: Refused, asked: Option<&Asked<'_>>, method: &str) -> Step {
+        let wire = Wire {
+            http10: false,
+            keep_alive: false,
+            trailers: false,
+        };
+        Step::Answer(refuse(&self.link.edge, &self.peer, asked, method, why), wire)
+    }
+
     /// The method of a head that could not be read, as far as answers differ by it.
     fn method_so_far(&self) -> &'static str {
         match self.buffers.input.starts_with(b"HEAD ") {
@@ -243,7 +253,7 @@ impl<S: Transport> Connection<S> {
     }
 
     async fn refuse(&mut self, why: Refused) -> After {
-        match refused(why, self.method_so_far()) {
+        match self.refused(why, None, self.method_so_far()) {
             Step::Answer(answer, wire) => self.send(answer, wire).await,
             _ => After::Close,
         }
@@ -255,7 +265,7 @@ impl<S: Transport> Connection<S> {
     }
 
     /// Sends an answer behind what is in the output buffer.
-    async fn send_behind(&mut self, answer: Answer<'_>, wire: Wire) -> After {
+    async fn send_behind(&mut self, mut answer: Answer<'_>, wire: Wire) -> After {
         let edge = &self.link.edge;
         let mut tally = answer.tally(self.protocol());
         let limits = &edge.config.client;
@@ -360,7 +370,7 @@ impl<S: Transport> Connection<S> {
                 poll_gone(cx).map(|()| None)
             }
         });
-        let Some(answer) = answered.await else {
+        let Some(mut answer) = answered.await else {
             return After::Close;
         };
         let unread = matches!(answer.head, AnswerHead::Own(..)) && !ended.load(Ordering::Relaxed);
@@ -394,16 +404,6 @@ enum Received {
     Some,
     End,
     TooLate,
-}
-
-/// An answer after which nothing more is read.
-fn refused(refused: Refused, method: &str) -> Step {
-    let wire = Wire {
-        http10: false,
-        keep_alive: false,
-        trailers: false,
-    };
-    Step::Answer(Answer::refused(refused).answering(method), wire)
 }
 
 fn after(sent: Sent, wire: Wire) -> After {
