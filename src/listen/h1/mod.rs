@@ -31,6 +31,7 @@ use crate::cache::SchemeClass;
 use crate::http1::{Framing, HeadStorage, MAX_HEAD, RequestHead, Version, find_head_end, parse_request};
 use crate::origin::RequestBody;
 use crate::pipeline::{Answer, AnswerHead, Begun, Refused, RequestLength, Work};
+use crate::policy::fields::RequestFields;
 use crate::telemetry::Protocol;
 
 /// Read at once, at least.
@@ -184,8 +185,7 @@ impl<S: Transport> Connection<S> {
             Ok(Some((head, consumed))) => (self.decide(&head), consumed),
             Err(refusal) => {
                 let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
-                let method = self.method_so_far();
-                (self.refused(Refused::new(status, refusal.detail()), None, method), 0)
+                (self.unread(Refused::new(status, refusal.detail())), 0)
             }
         };
         bytes::Buf::advance(&mut self.buffers.input, consumed);
@@ -244,16 +244,18 @@ impl<S: Transport> Connection<S> {
         Step::Answer(refuse(&self.link.edge, &self.peer, asked, method, why), wire)
     }
 
-    /// The method of a head that could not be read, as far as answers differ by it.
-    fn method_so_far(&self) -> &'static str {
-        match self.buffers.input.starts_with(b"HEAD ") {
+    /// The same, to a head that could not be read.
+    fn unread(&self, why: Refused) -> Step {
+        // As far as answers differ by it.
+        let method = match self.buffers.input.starts_with(b"HEAD ") {
             true => "HEAD",
             false => "GET",
-        }
+        };
+        self.refused(why, so_far(&self.buffers.input).as_ref(), method)
     }
 
     async fn refuse(&mut self, why: Refused) -> After {
-        match self.refused(why, None, self.method_so_far()) {
+        match self.unread(why) {
             Step::Answer(answer, wire) => self.send(answer, wire).await,
             _ => After::Close,
         }
@@ -397,6 +399,27 @@ fn begin_output(output: &mut Vec<u8>, early: Option<Early>) {
     if let Some(early) = early {
         output.extend_from_slice(&early.rest());
     }
+}
+
+/// What the first line of a head that cannot be read seems to say; for the log.
+fn so_far(input: &[u8]) -> Option<Asked<'_>> {
+    let end = memchr::memchr(b'\n', input)?;
+    let line = std::str::from_utf8(input[..end].trim_ascii_end()).ok()?;
+    let mut words = line.split(' ');
+    let (method, target, version) = (words.next()?, words.next()?, words.next()?);
+    Some(Asked {
+        method,
+        target,
+        scheme: None,
+        host: None,
+        fields: RequestFields::new(&[]),
+        version: match version {
+            "HTTP/1.0" => "1.0",
+            "HTTP/1.1" => "1.1",
+            _ => return None,
+        },
+        body: RequestLength::None,
+    })
 }
 
 /// What came of waiting for bytes.
