@@ -1,10 +1,12 @@
 //! A running edge as its operator knows it: started, reloaded, drained.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::cache::Secret;
 use crate::clock::Clock;
@@ -12,9 +14,10 @@ use crate::config::{Config, Listener, Log, Speaks};
 use crate::listen::{Bound, OnThisThread, Server};
 use crate::origin::{Fetch, Origin, OriginConfig};
 use crate::pipeline::Edge;
+use crate::telemetry::Telemetry;
 use crate::telemetry::access::AccessLog;
-use crate::telemetry::{Telemetry, events};
-use crate::tls::{ClientCertificates, Reload, Terminator};
+use crate::telemetry::events::{self, Event};
+use crate::tls::{CertificateInfo, ClientCertificates, Reload, Standing, Terminator};
 
 /// Reads the configuration anew; the errors are whole lines.
 pub type Source = Box<dyn Fn() -> Result<Config, Vec<String>> + Send + Sync>;
@@ -26,8 +29,11 @@ pub struct Node {
     source: Source,
     clock: Arc<dyn Clock>,
     draining: AtomicBool,
+    drain_asked: Notify,
     /// When the configuration in use was loaded.
     loaded: Mutex<SystemTime>,
+    /// The configuration's files, as they were last looked at.
+    files_seen: Mutex<Vec<Mark>>,
     /// Held while something is exchanged.
     changing: Mutex<()>,
 }
@@ -39,6 +45,7 @@ impl Node {
         let one = |error: String| vec![error];
         tell_as(&config.log);
         let telemetry = Arc::new(Telemetry::new(config.threads));
+        let files = marks(&config.files);
         let origins = config.origins.iter().map(|origin| connect(&origin.reach, &telemetry));
         let origins = origins.collect::<Result<Vec<_>, _>>().map_err(one)?;
         let secret = Secret::random().map_err(|error| one(format!("the system gives no random bytes: {error}")))?;
@@ -61,8 +68,10 @@ impl Node {
             server: server.map_err(|error| one(format!("cannot start serving: {error}")))?,
             source,
             loaded: Mutex::new(clock.now().wall),
+            files_seen: Mutex::new(files),
             clock,
             draining: AtomicBool::new(false),
+            drain_asked: Notify::new(),
             changing: Mutex::new(()),
         })
     }
@@ -74,10 +83,32 @@ impl Node {
         let _changing = self.changing.lock();
         let reloaded = self.exchange();
         self.server.edge().telemetry.reloads[usize::from(reloaded.is_err())].up();
-        if reloaded.is_ok() {
-            *self.loaded.lock() = self.clock.now().wall;
+        match &reloaded {
+            Ok(wait) => {
+                *self.loaded.lock() = self.clock.now().wall;
+                *self.files_seen.lock() = marks(&self.server.edge().config.files);
+                for what in wait.clone() {
+                    events::tell(&Event::RestartNeeded { what });
+                }
+                events::tell(&Event::Reloaded {});
+            }
+            Err(errors) => {
+                for error in errors.clone() {
+                    events::tell(&Event::ConfigError { error });
+                }
+                events::tell(&Event::ReloadFailed { errors: errors.len() });
+            }
         }
         reloaded
+    }
+
+    /// Whether any of the configuration's files is another than when this was last asked, or than at the start.
+    pub fn files_changed(&self) -> bool {
+        let now = marks(&self.server.edge().config.files);
+        let mut seen = self.files_seen.lock();
+        let changed = *seen != now;
+        *seen = now;
+        changed
     }
 
     fn exchange(&self) -> Result<Vec<String>, Vec<String>> {
@@ -139,10 +170,28 @@ impl Node {
 
     /// Whether it is to be sent new requests; if not, why.
     pub fn ready(&self) -> Result<(), &'static str> {
-        match self.draining.load(Ordering::SeqCst) {
-            true => Err("draining"),
-            false => Ok(()),
+        if self.draining.load(Ordering::SeqCst) {
+            return Err("draining");
         }
+        let now = self.clock.now().wall;
+        let certificates = self.server.tls().map_or_else(Vec::new, |tls| tls.certificates());
+        let usable = |certificate: &CertificateInfo| certificate.standing(now) == Standing::Valid;
+        // While one is valid, its hosts can be served.
+        match certificates.is_empty() || certificates.iter().any(usable) {
+            true => Ok(()),
+            false => Err("no certificate is valid"),
+        }
+    }
+
+    /// Has whoever waits for [`Node::asked_to_drain`] drain it.
+    pub fn ask_to_drain(&self) {
+        self.begin_drain();
+        self.drain_asked.notify_one();
+    }
+
+    /// Waits until it is asked to drain.
+    pub async fn asked_to_drain(&self) {
+        self.drain_asked.notified().await;
     }
 
     /// Is no longer ready, from now on.
@@ -157,6 +206,20 @@ impl Node {
         tokio::time::sleep(wait).await;
         self.server.drain(longest).await
     }
+}
+
+/// What tells a file from what it was before: its path, when it was changed, and its length.
+type Mark = (PathBuf, Option<(SystemTime, u64)>);
+
+fn marks(files: &[PathBuf]) -> Vec<Mark> {
+    let mark = |path: &PathBuf| {
+        let known = std::fs::metadata(path).ok();
+        (
+            path.clone(),
+            known.and_then(|known| Some((known.modified().ok()?, known.len()))),
+        )
+    };
+    files.iter().map(mark).collect()
 }
 
 fn connect(origin: &OriginConfig, telemetry: &Telemetry) -> Result<Arc<dyn Fetch>, String> {

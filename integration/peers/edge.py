@@ -138,24 +138,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Verge:
-    """`verge run` with a configuration; it is ended where the `with` ends. `ports` are those of its listeners, in order."""
+    """`verge run` with a configuration; it is ended where the `with` ends. `ports` are those of its listeners, in order.
 
-    def __init__(self, program, folder, config, *flags, core=None):
+    `admin` is where the admin listener is to be, and then its port."""
+
+    def __init__(self, program, folder, config, *flags, core=None, admin=None):
         path = pathlib.Path(folder, "edge.toml")
         path.write_text(config)
         self.errors = []
         pinned = [] if core is None else ["taskset", "-c", str(core)]
+        flags += ("--admin", admin) if admin else ()
         self.process = subprocess.Popen([*pinned, program, "run", "--config", path, *flags], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
         threading.Thread(target=self.read_errors, daemon=True).start()
-        self.ports = []
-        while len(self.ports) < config.count("[[listen]]"):
+        self.ports, self.admin = [], None
+        while len(self.ports) < config.count("[[listen]]") or admin and not self.admin:
             line = self.process.stdout.readline()
             if not line:
                 self.process.wait()
                 time.sleep(0.2)
                 sys.exit("verge does not start:\n" + "\n".join(self.errors))
             self.ports += [int(port) for port in re.findall(r"listening on .*:(\d+)", line)]
+            self.admin = self.admin or next((int(port) for port in re.findall(r"admin on .*:(\d+)", line)), None)
 
     def read_errors(self):
         for line in self.process.stderr:

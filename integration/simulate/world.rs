@@ -145,6 +145,7 @@ fn edge(world: &Arc<World>) -> Edge {
             max_fetches: usize::MAX,
         }],
         sites: sites(knobs),
+        files: Vec::new(),
         warnings: Vec::new(),
     };
     let origin: Arc<dyn Fetch> = Arc::new(Origin(Arc::clone(world)));

@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod admin;
 mod caching;
 mod collapse;
 mod failures;

@@ -163,6 +163,11 @@ impl Cache {
         self.under_way.load(Ordering::Relaxed)
     }
 
+    /// Clients that wait for fetches for the cache, or read them.
+    pub fn readers(&self) -> usize {
+        self.fills.readers()
+    }
+
     /// Keys that are remembered for what their last response or failure was.
     pub fn keys_remembered(&self) -> u64 {
         self.memory.len()

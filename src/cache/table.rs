@@ -37,6 +37,22 @@ impl FillTable {
         &self.shards[(key >> 64) as usize % SHARDS]
     }
 
+    /// Readers of all fills.
+    pub(super) fn readers(&self) -> usize {
+        let of_key = |of_key: &OfKey| {
+            let firsts = of_key.iter().enumerate().filter(|(at, (_, fill))| {
+                let earlier = of_key[..*at].iter();
+                !earlier.clone().any(|(_, known)| Arc::ptr_eq(known, fill))
+            });
+            firsts.map(|(_, (_, fill))| fill.readers()).sum::<usize>()
+        };
+        let shards = self
+            .shards
+            .iter()
+            .map(|shard| shard.lock().values().map(of_key).sum::<usize>());
+        shards.sum()
+    }
+
     /// Makes a fill, whose variant has become known, findable under `id` as well.
     pub(super) fn add_variant(&self, fill: &Arc<Fill>, id: u128) {
         if fill.id.is_none() {

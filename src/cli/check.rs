@@ -55,17 +55,16 @@ fn warn_of(certificate: &CertificateInfo, now: SystemTime) {
 
 /// Reads a configuration file. Warnings are printed one a line.
 pub(super) fn read(path: &Path) -> Result<Config, Vec<String>> {
-    let name = path.display().to_string();
     let unreadable = |error| {
+        let name = path.display();
         vec![format!(
             "cannot read `{name}`: {error}; name the file with --config, or give --origin URL"
         )]
     };
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    std::fs::metadata(path).map_err(unreadable)?;
     let lines = |errors: Vec<config::ConfigError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let config = config::load(&name, &text).map_err(lines)?;
-    for warning in &config.warnings {
-        eprintln!("warning: {warning}");
-    }
+    let config = config::read(path).map_err(lines)?;
+    let warnings = config.warnings.iter();
+    warnings.for_each(|warning| eprintln!("warning: {warning}"));
     Ok(config)
 }

@@ -1,13 +1,21 @@
 //! The commands. Exit codes: 0 success, 1 the thing asked for failed, 2 usage.
 
+mod api;
 mod check;
+mod completions;
 mod demo;
+mod health;
+mod man;
+mod notify;
+mod purge;
 mod run;
 mod signals;
+mod stats;
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// A caching reverse proxy and CDN edge node.
 #[derive(Debug, Parser)]
@@ -25,6 +33,16 @@ enum Command {
     Check(check::Args),
     /// Start a sample origin and an edge before it, and walk through what the edge does.
     Demo(demo::Args),
+    /// Ask a running edge on this machine whether it lives, or is ready; exit status 1 if not.
+    Health(health::Args),
+    /// Purge URLs, tags, prefixes, sites or everything from a running edge.
+    Purge(purge::Args),
+    /// Show a running edge's figures.
+    Stats(stats::Args),
+    /// Print what a shell needs to complete this command line.
+    Completions(completions::Args),
+    /// Print the manual page.
+    Man,
 }
 
 /// Why a command failed, in one line that names the culprit and the mend.
@@ -36,6 +54,11 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Health(args) => health::run(&args),
+        Command::Purge(args) => purge::run(args),
+        Command::Stats(args) => stats::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man => man::run(Cli::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,5 +66,13 @@ pub fn main() -> ExitCode {
             eprintln!("verge: {failure}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Writes to standard output. That its reader has gone is no failure.
+fn print(text: &[u8]) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!("standard output: {error}")),
+        _ => Ok(()),
     }
 }

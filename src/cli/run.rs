@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Failure, check, signals};
+use crate::admin::{self, Admin};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Listener, Speaks, units};
 use crate::node::{Node, Source};
@@ -32,6 +33,9 @@ pub struct Args {
     /// Its private key.
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+    /// Where health, metrics and the admin API are; "off" for none [default: 127.0.0.1:9180].
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<String>,
     /// Size of the RAM cache, such as 512MiB.
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
     ram: Option<u64>,
@@ -43,9 +47,20 @@ pub struct Args {
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = settle(&args).map_err(|errors| failure(errors, "nothing was started"))?;
     let schemes: Vec<&str> = config.listen.iter().map(|listener| scheme(&listener.speaks)).collect();
-    let node = start(config, Box::new(move || settle(&args)), Arc::new(SystemClock))?;
+    let socket = match &config.admin {
+        Some(admin) => Some(admin::bind(admin.address)?),
+        None => None,
+    };
+    let node = Arc::new(start(config, Box::new(move || settle(&args)), Arc::new(SystemClock))?);
+    let admin = socket.map(|socket| Admin::start(&node, socket));
+    let admin = admin
+        .transpose()
+        .map_err(|error| format!("the admin API cannot be served: {error}"))?;
     for (address, scheme) in node.server.addresses.iter().zip(schemes) {
         println!("verge: listening on {scheme}://{address}");
+    }
+    if let Some(admin) = &admin {
+        println!("verge: admin on http://{}", admin.address);
     }
     if let Some(tls) = node.server.tls().filter(|tls| tls.settings().certificates.is_empty()) {
         let names: Vec<String> = tls
@@ -82,6 +97,11 @@ fn settle(args: &Args) -> Result<Config, Vec<String>> {
     }
     if let (Some(cert), Some(key)) = (args.cert.clone(), args.key.clone()) {
         config.tls.certificates = vec![CertificateFiles { cert, key, ocsp: None }];
+    }
+    if let Some(admin) = &args.admin {
+        let address = config::parse_admin(admin).map_err(|error| vec![format!("--admin: {error}")])?;
+        let token = config.admin.take().and_then(|admin| admin.token);
+        config.admin = address.map(|address| config::Admin { address, token });
     }
     if let Some(ram) = args.ram {
         config.cache.ram = ram;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Failure;
+use super::{Failure, notify};
 use crate::node::Node;
 use crate::telemetry::events::{self, Event};
 use crate::tls::Reload;
 
-/// Does what signals tell until one of them ends `node`; meanwhile, keeps certificates up to date as often as configured.
+/// Does what signals tell until one of them ends `node`; meanwhile, looks for changed files as often as configured.
 pub(super) fn obey(node: &Node) -> Result<(), Failure> {
     let failed = |error: std::io::Error| format!("cannot wait for signals: {error}");
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -21,15 +21,20 @@ pub(super) fn obey(node: &Node) -> Result<(), Failure> {
         let mut end = End::new().map_err(failed)?;
         let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
         let mut user = signal(SignalKind::user_defined1()).map_err(failed)?;
+        notify::ready();
         loop {
+            let look_every = node.server.edge().config.reload;
             let every = node.server.tls().map_or(Duration::ZERO, |tls| tls.settings().reload);
             tokio::select! {
                 () = end.wanted() => break,
+                () = node.asked_to_drain() => break,
                 _ = hang_up.recv() => reload(node),
                 _ = user.recv() => reopen_log(node),
+                () = tokio::time::sleep(look_every), if !look_every.is_zero() => look(node),
                 () = tokio::time::sleep(every), if !every.is_zero() => reload_certificates(node),
             }
         }
+        notify::stopping();
         let mut draining = std::pin::pin!(drain(node));
         loop {
             tokio::select! {
@@ -75,20 +80,16 @@ async fn drain(node: &Node) {
 }
 
 fn reload(node: &Node) {
-    match node.reload() {
-        Ok(wait) => {
-            for what in wait {
-                events::tell(&Event::RestartNeeded { what });
-            }
-            events::tell(&Event::Reloaded {});
-        }
-        Err(errors) => {
-            let failed = Event::ReloadFailed { errors: errors.len() };
-            for error in errors {
-                events::tell(&Event::ConfigError { error });
-            }
-            events::tell(&failed);
-        }
+    notify::reloading();
+    // What came of it has been told.
+    let _ = node.reload();
+    notify::ready();
+}
+
+/// Reads the configuration anew if any of its files has changed.
+fn look(node: &Node) {
+    if node.files_changed() {
+        reload(node);
     }
 }
 

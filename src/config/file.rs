@@ -1,220 +1,206 @@
 //! The configuration file as typed: a mirror of `edge.toml`, before any of it is checked against the rest.
 //! What each key means, its default and its unit stand in `edge.toml.example`.
-#![allow(missing_docs)]
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use serde::Deserialize;
-use toml::Spanned;
+use super::report::At;
+use super::table::{Key, Many, Named, Required, Table, table};
 
-/// All of the file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct File {
-    pub server: Server,
-    pub log: Log,
-    pub listen: Vec<Listen>,
-    pub tls: Tls,
-    pub client: Client,
-    pub cache: Cache,
-    pub origins: BTreeMap<String, Origin>,
-    pub sites: Vec<Site>,
+pub(super) type Text = Key<String>;
+pub(super) type Texts = Key<Vec<At<String>>>;
+
+table! {
+    /// All of the file.
+    File {
+        include: Texts,
+        server: Server,
+        log: Log,
+        listen: Many<Listen>,
+        tls: Tls,
+        client: Client,
+        cache: Cache,
+        origins: Named<Origin>,
+        sites: Many<Site>,
+    }
 }
 
-/// `[server]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Server {
-    pub threads: Option<Spanned<usize>>,
-    pub admin: Option<Spanned<String>>,
-    pub admin_token: Option<Spanned<String>>,
-    pub drain_wait: Option<Spanned<String>>,
-    pub drain: Option<Spanned<String>>,
-    pub reload: Option<Spanned<String>>,
+table! {
+    /// `[server]`
+    Server {
+        threads: Key<usize>,
+        admin: Text,
+        admin_token: Text,
+        drain_wait: Text,
+        drain: Text,
+        reload: Text,
+    }
 }
 
-/// `[log]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    pub access: Option<Spanned<String>>,
-    pub format: Option<Spanned<String>>,
-    pub fields: Option<Spanned<Vec<Spanned<String>>>>,
-    pub sample: Option<Spanned<f64>>,
-    pub level: Option<Spanned<String>>,
-    pub events: Option<Spanned<String>>,
+table! {
+    /// `[log]`
+    Log {
+        access: Text,
+        format: Text,
+        fields: Texts,
+        sample: Key<f64>,
+        level: Text,
+        events: Text,
+    }
 }
 
-/// `[[listen]]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listen {
-    pub address: Spanned<String>,
-    #[serde(default)]
-    pub tls: bool,
-    pub h2c: Option<Spanned<bool>>,
-    pub client_certificates: Option<Spanned<String>>,
-    pub client_ca: Option<Spanned<String>>,
+table! {
+    /// `[[listen]]`
+    Listen {
+        address: Required<String>,
+        tls: Key<bool>,
+        h2c: Key<bool>,
+        client_certificates: Text,
+        client_ca: Text,
+    }
 }
 
-/// `[tls]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Tls {
-    pub certificates: Vec<Certificate>,
-    pub min_version: Option<Spanned<String>>,
-    pub ciphers: Option<Spanned<Vec<Spanned<String>>>>,
-    pub key_exchange: Option<Spanned<Vec<Spanned<String>>>>,
-    pub ticket_keys: Vec<Spanned<String>>,
-    pub reload: Option<Spanned<String>>,
-    pub handshake_timeout: Option<Spanned<String>>,
-    pub max_handshakes: Option<Spanned<usize>>,
+table! {
+    /// `[tls]`
+    Tls {
+        certificates: Many<Certificate>,
+        min_version: Text,
+        ciphers: Texts,
+        key_exchange: Texts,
+        ticket_keys: Many<String>,
+        reload: Text,
+        handshake_timeout: Text,
+        max_handshakes: Key<usize>,
+    }
 }
 
-/// One of `[tls] certificates`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Certificate {
-    pub cert: Spanned<String>,
-    pub key: Spanned<String>,
-    pub ocsp: Option<Spanned<String>>,
+table! {
+    /// One of `[tls] certificates`
+    Certificate {
+        cert: Required<String>,
+        key: Required<String>,
+        ocsp: Text,
+    }
 }
 
-/// `[client]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Client {
-    pub max_connections: Option<usize>,
-    pub head_timeout: Option<Spanned<String>>,
-    pub idle_timeout: Option<Spanned<String>>,
-    pub io_timeout: Option<Spanned<String>>,
-    pub min_rate: Option<Spanned<String>>,
-    pub max_streams: Option<Spanned<u32>>,
+table! {
+    /// `[client]`
+    Client {
+        max_connections: Key<usize>,
+        head_timeout: Text,
+        idle_timeout: Text,
+        io_timeout: Text,
+        min_rate: Text,
+        max_streams: Key<u32>,
+    }
 }
 
-/// `[cache]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Cache {
-    pub ram: Option<Spanned<String>>,
-    pub chunk_share: Option<Spanned<f64>>,
-    pub window: Option<Spanned<String>>,
-    pub finish_bytes: Option<Spanned<String>>,
-    pub finish_share: Option<Spanned<f64>>,
-    pub max_fills: Option<usize>,
-    pub max_readers: Option<usize>,
-    pub uncacheable_ttl: Option<Spanned<String>>,
-    pub failure_ttl: Option<Spanned<String>>,
+table! {
+    /// `[cache]`
+    Cache {
+        ram: Text,
+        chunk_share: Key<f64>,
+        window: Text,
+        finish_bytes: Text,
+        finish_share: Key<f64>,
+        max_fills: Key<usize>,
+        max_readers: Key<usize>,
+        uncacheable_ttl: Text,
+        failure_ttl: Text,
+    }
 }
 
-/// `[origins.NAME]`
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Origin {
-    pub servers: Spanned<Vec<Spanned<String>>>,
-    pub host: Option<Spanned<String>>,
-    pub protocol: Option<Spanned<String>>,
-    pub sni: Option<Spanned<String>>,
-    pub ca: Option<Spanned<String>>,
-    pub verify: Option<bool>,
-    pub connect_timeout: Option<Spanned<String>>,
-    pub first_byte_timeout: Option<Spanned<String>>,
-    pub between_bytes_timeout: Option<Spanned<String>>,
-    pub write_timeout: Option<Spanned<String>>,
-    pub idle_timeout: Option<Spanned<String>>,
-    pub max_idle: Option<usize>,
-    pub max_fetches: Option<usize>,
+table! {
+    /// `[origins.NAME]`
+    Origin {
+        servers: Required<Vec<At<String>>>,
+        host: Text,
+        protocol: Text,
+        sni: Text,
+        ca: Text,
+        verify: Key<bool>,
+        connect_timeout: Text,
+        first_byte_timeout: Text,
+        between_bytes_timeout: Text,
+        write_timeout: Text,
+        idle_timeout: Text,
+        max_idle: Key<usize>,
+        max_fetches: Key<usize>,
+    }
 }
 
-/// A table with fields of its own and those that a site says for all its paths and a route for its own.
-macro_rules! inheriting {
-    ($(#[$meta:meta])* $name:ident { $($own:tt)* }) => {
-        $(#[$meta])*
-        #[derive(Debug, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct $name {
-            $($own)*
-            pub origin: Option<Spanned<String>>,
-            pub cache: Option<bool>,
-            pub upgrade: Option<bool>,
-            pub max_body: Option<Spanned<String>>,
-            pub stale_while_revalidate: Option<Spanned<String>>,
-            pub stale_if_error: Option<Spanned<String>>,
-            pub client_may_revalidate: Option<bool>,
-            pub redirect_to_https: Option<bool>,
-            pub https_port: Option<Spanned<u16>>,
-            pub hsts: Option<Spanned<String>>,
-        }
-
-        impl $name {
-            /// What it says of the settings that are inherited.
-            pub fn settings(&self) -> Settings<'_> {
-                Settings {
-                    origin: self.origin.as_ref(),
-                    cache: self.cache,
-                    upgrade: self.upgrade,
-                    max_body: self.max_body.as_ref(),
-                    stale_while_revalidate: self.stale_while_revalidate.as_ref(),
-                    stale_if_error: self.stale_if_error.as_ref(),
-                    client_may_revalidate: self.client_may_revalidate,
-                    redirect_to_https: self.redirect_to_https,
-                    https_port: self.https_port.as_ref(),
-                    hsts: self.hsts.as_ref(),
-                }
-            }
-        }
-    };
-}
-
-/// The settings that a route inherits from its site.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings<'a> {
-    pub origin: Option<&'a Spanned<String>>,
-    pub cache: Option<bool>,
-    pub upgrade: Option<bool>,
-    pub max_body: Option<&'a Spanned<String>>,
-    pub stale_while_revalidate: Option<&'a Spanned<String>>,
-    pub stale_if_error: Option<&'a Spanned<String>>,
-    pub client_may_revalidate: Option<bool>,
-    pub redirect_to_https: Option<bool>,
-    pub https_port: Option<&'a Spanned<u16>>,
-    pub hsts: Option<&'a Spanned<String>>,
-}
-
-inheriting! {
+table! {
     /// `[[sites]]`
     Site {
-        pub hosts: Spanned<Vec<Spanned<String>>>,
-        pub name: Option<Spanned<String>>,
-        pub purge_token: Option<Spanned<String>>,
-        pub client_certificates: Option<Spanned<String>>,
-        pub client_ca: Option<Spanned<String>>,
-        #[serde(default)]
-        pub routes: Vec<Route>,
+        hosts: Required<Vec<At<String>>>,
+        name: Text,
+        purge_token: Text,
+        client_certificates: Text,
+        client_ca: Text,
+        routes: Many<Route>,
     }
+    with settings: Settings
 }
 
-inheriting! {
+table! {
     /// `[[sites.routes]]`
     Route {
-        pub path: Spanned<String>,
+        path: Required<String>,
+    }
+    with settings: Settings
+}
+
+table! {
+    /// What a site says for all its paths, and a route for its own.
+    Settings {
+        origin: Text,
+        cache: Key<bool>,
+        upgrade: Key<bool>,
+        max_body: Text,
+        stale_while_revalidate: Text,
+        stale_if_error: Text,
+        client_may_revalidate: Key<bool>,
+        redirect_to_https: Key<bool>,
+        https_port: Key<u16>,
+        hsts: Text,
     }
 }
 
-impl<'a> Settings<'a> {
+impl Settings {
     /// What `self` says, and where it says nothing what `outer` says.
-    pub fn or(self, outer: Settings<'a>) -> Settings<'a> {
+    pub(super) fn or(&self, outer: &Settings) -> Settings {
         Settings {
-            origin: self.origin.or(outer.origin),
-            cache: self.cache.or(outer.cache),
-            upgrade: self.upgrade.or(outer.upgrade),
-            max_body: self.max_body.or(outer.max_body),
-            stale_while_revalidate: self.stale_while_revalidate.or(outer.stale_while_revalidate),
-            stale_if_error: self.stale_if_error.or(outer.stale_if_error),
-            client_may_revalidate: self.client_may_revalidate.or(outer.client_may_revalidate),
-            redirect_to_https: self.redirect_to_https.or(outer.redirect_to_https),
-            https_port: self.https_port.or(outer.https_port),
-            hsts: self.hsts.or(outer.hsts),
+            origin: self.origin.or(&outer.origin),
+            cache: self.cache.or(&outer.cache),
+            upgrade: self.upgrade.or(&outer.upgrade),
+            max_body: self.max_body.or(&outer.max_body),
+            stale_while_revalidate: self.stale_while_revalidate.or(&outer.stale_while_revalidate),
+            stale_if_error: self.stale_if_error.or(&outer.stale_if_error),
+            client_may_revalidate: self.client_may_revalidate.or(&outer.client_may_revalidate),
+            redirect_to_https: self.redirect_to_https.or(&outer.redirect_to_https),
+            https_port: self.https_port.or(&outer.https_port),
+            hsts: self.hsts.or(&outer.hsts),
         }
     }
+}
+
+/// All keys there are, as paths: `sites[].hosts`, `origins.*.servers`.
+pub fn keys() -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    File::note_keys("", &mut paths);
+    paths
+}
+
+/// Where a key belongs, if that is one place only: `[cache]` for `ram`.
+pub(super) fn home_of(key: &str) -> Option<String> {
+    let paths = keys();
+    let mut homes = paths.iter().filter_map(|path| match path.rsplit_once('.') {
+        Some((table, last)) => (last == key).then_some(table),
+        None => (path == key).then_some(""),
+    });
+    let table = homes.next().filter(|_| homes.next().is_none())?;
+    Some(match table.strip_suffix("[]") {
+        _ if table.is_empty() => "the top of the file, before all tables".to_owned(),
+        Some(list) => format!("[[{}]]", list.replace("[]", "")),
+        None => format!("[{}]", table.replace('*', "NAME")),
+    })
 }

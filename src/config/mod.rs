@@ -1,27 +1,37 @@
-//! What the operator wants: the file as typed ([`file`]), made into what the program runs on ([`Config`]) by [`resolve`].
+//! What the operator wants: the file as typed (`file`), made into what the program runs on ([`Config`]) by `resolve`.
 
-pub mod file;
+mod file;
 mod glob;
+mod include;
 mod log;
 mod nearest;
 mod operation;
-pub mod resolve;
+mod origins;
+mod report;
+mod resolve;
 mod secret;
+mod site_table;
 mod sites;
+mod table;
 mod transport;
 pub mod units;
+mod warnings;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 
+pub use file::keys;
 pub use glob::Glob;
 pub use log::{AccessTarget, EventFormat, Level, Log, LogField, LogFormat};
-pub use resolve::{ConfigError, load};
+pub use operation::parse_admin;
+pub use report::ConfigError;
+pub use resolve::{load, read};
 pub use secret::SecretText;
-pub use sites::{Found, SiteTable};
+pub use site_table::{Found, SiteTable};
 
 use crate::cache;
 use crate::origin::OriginConfig;
@@ -53,6 +63,9 @@ pub struct Config {
     pub origins: Vec<Origin>,
     /// The sites, by host.
     pub sites: SiteTable,
+    /// The files that it was read from, those with secrets and the folders in which `include` looked for some among them:
+    /// when one of them changes, so may the configuration.
+    pub files: Vec<PathBuf>,
     /// What is legal but probably not meant.
     pub warnings: Vec<ConfigError>,
 }

@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 
-use toml::Spanned;
-
-use super::file;
+use super::file::{self, Texts};
 use super::log::{AccessTarget, EventFormat, Level, Log, LogField, LogFormat};
 use super::nearest::nearest;
 use super::resolve::Resolver;
@@ -23,21 +21,15 @@ const LEVELS: [(&str, Level); 4] = [
 const EVENTS: [(&str, EventFormat); 2] = [("text", EventFormat::Text), ("json", EventFormat::Json)];
 
 /// Where the edge is watched and told what to do.
-pub(super) fn admin(resolver: &mut Resolver<'_>, server: &file::Server) -> Option<Admin> {
-    let token = resolver.token(server.admin_token.as_ref());
+pub(super) fn admin(resolver: &mut Resolver, server: &file::Server) -> Option<Admin> {
+    let token = resolver.token(&server.admin_token);
     let default = Some(Admin::default().address);
-    let address = resolver.parsed(server.admin.as_ref(), default, parse_admin)?;
-    if let Some(given) = &server.admin
-        && server.admin_token.is_none()
-        && !address.ip().to_canonical().is_loopback()
-    {
-        let what = "not a loopback address: without admin_token only /livez, /readyz and /metrics are served";
-        resolver.warn(Some(given.span().start), what.to_owned());
-    }
+    let address = resolver.parsed(&server.admin, default, parse_admin)?;
     Some(Admin { address, token })
 }
 
-fn parse_admin(text: &str) -> Result<Option<SocketAddr>, String> {
+/// Where the admin listener is; none: there is none.
+pub fn parse_admin(text: &str) -> Result<Option<SocketAddr>, String> {
     match text {
         "off" => Ok(None),
         _ => text
@@ -48,29 +40,24 @@ fn parse_admin(text: &str) -> Result<Option<SocketAddr>, String> {
 }
 
 /// How the edge ends.
-pub(super) fn drain(resolver: &mut Resolver<'_>, server: &file::Server) -> Drain {
+pub(super) fn drain(resolver: &mut Resolver, server: &file::Server) -> Drain {
     let default = Drain::default();
     Drain {
-        wait: resolver.duration(server.drain_wait.as_ref(), default.wait),
-        finish: resolver.duration(server.drain.as_ref(), default.finish),
+        wait: resolver.duration(&server.drain_wait, default.wait),
+        finish: resolver.duration(&server.drain, default.finish),
     }
 }
 
 /// What is logged.
-pub(super) fn log(resolver: &mut Resolver<'_>, log: &file::Log) -> Log {
+pub(super) fn log(resolver: &mut Resolver, log: &file::Log) -> Log {
     let default = Log::default();
     Log {
-        access: resolver.parsed(log.access.as_ref(), default.access, parse_access),
-        format: resolver.word(
-            log.format.as_ref(),
-            default.format,
-            "a format of the access log",
-            &FORMATS,
-        ),
-        fields: fields(resolver, log.fields.as_ref()),
-        sample: resolver.share(log.sample.as_ref(), default.sample),
-        level: resolver.word(log.level.as_ref(), default.level, "a level", &LEVELS),
-        events: resolver.word(log.events.as_ref(), default.events, "a format of events", &EVENTS),
+        access: resolver.parsed(&log.access, default.access, parse_access),
+        format: resolver.word(&log.format, default.format, "a format of the access log", &FORMATS),
+        fields: fields(resolver, &log.fields),
+        sample: resolver.share(&log.sample, default.sample),
+        level: resolver.word(&log.level, default.level, "a level", &LEVELS),
+        events: resolver.word(&log.events, default.events, "a format of events", &EVENTS),
     }
 }
 
@@ -89,16 +76,7 @@ fn parse_access(text: &str) -> Result<AccessTarget, String> {
     }
 }
 
-fn fields(resolver: &mut Resolver<'_>, named: Option<&Spanned<Vec<Spanned<String>>>>) -> Vec<LogField> {
-    let fields = choice(resolver, named, LogField::ALL, "field of the access log", |field| {
-        field.name().to_owned()
-    });
-    for (place, name) in named.iter().flat_map(|named| named.get_ref().iter().enumerate()) {
-        let earlier = named.iter().flat_map(|named| &named.get_ref()[..place]);
-        if earlier.into_iter().any(|other| other.get_ref() == name.get_ref()) {
-            let what = format!("`{}` is named already; name each field once", name.get_ref());
-            resolver.wrong(Some(name.span().start), what);
-        }
-    }
-    fields
+fn fields(resolver: &mut Resolver, named: &Texts) -> Vec<LogField> {
+    let what = "field of the access log";
+    choice(resolver, named, LogField::ALL, what, |field| field.name().to_owned())
 }

@@ -1,77 +1,215 @@
-//! Finding the site of a host.
+//! `[[sites]]`, from the file as typed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Route, Site};
+use super::file::{self, File};
+use super::nearest::nearest;
+use super::report::{At, Place};
+use super::resolve::Resolver;
+use super::transport::parse_hsts;
+use super::units::parse_size;
+use super::{Glob, Route, Site, SiteTable};
+use crate::policy::reuse::Terms;
+use crate::target::{normalise_host, split_port};
 
-/// The sites by host: an exact name wins over `*.` of the longest suffix, which wins over `*`.
-#[derive(Clone, Debug, Default)]
-pub struct SiteTable {
-    sites: Vec<Site>,
-    exact: HashMap<Box<str>, usize>,
-    /// By what follows `*.`.
-    suffixes: HashMap<Box<str>, usize>,
-    any: Option<usize>,
+/// Bytes of a request body unless a site says otherwise.
+const MAX_BODY: u64 = 1 << 30;
+
+/// How long past its lifetime a response stands in for an error, where neither it nor the site says.
+const STALE_IF_ERROR: Duration = Duration::from_secs(3600);
+
+/// All sites, by host.
+pub(super) fn resolve(resolver: &mut Resolver, file: &File) -> SiteTable {
+    let mut table = SiteTable::default();
+    let mut named = HashMap::new();
+    if file.sites.items.is_empty() && !file.sites.wrong {
+        let what = "there is no site; write [[sites]] with hosts = [\"*\"] and origin = \"NAME\"";
+        resolver.report.wrong(None, what);
+    }
+    for site in &file.sites.items {
+        let hosts = hosts(resolver, site.value.hosts.items(), &mut named);
+        let site = self::site(resolver, file, site, &hosts, &table);
+        // Only those that no other site has are left.
+        let _ = table.add(site, &hosts);
+    }
+    table
 }
 
-/// What is said of a host and a path.
-#[derive(Clone, Copy, Debug)]
-pub struct Found<'c> {
-    /// The site's place among all.
-    pub place: usize,
-    /// The site.
-    pub site: &'c Site,
-    /// The route.
-    pub route: &'c Arc<Route>,
+fn site(resolver: &mut Resolver, file: &File, site: &At<file::Site>, hosts: &[String], table: &SiteTable) -> Site {
+    let typed = &site.value;
+    if let Some(given) = typed.hosts.get().filter(|hosts| hosts.value.is_empty()) {
+        let what = "a site has no host; write hosts = [\"www.example.com\"], or [\"*\"] for any";
+        resolver.report.wrong(given.place, what);
+    }
+    let name = name(resolver, typed, hosts, table);
+    Site {
+        purge_token: resolver.token(&typed.purge_token),
+        routes: routes(resolver, file, site, &name),
+        name,
+    }
 }
 
-impl SiteTable {
-    /// Adds a site with its hosts. Returns the host that another site has already.
-    pub fn add(&mut self, site: Site, hosts: &[String]) -> Result<(), String> {
-        let place = self.sites.len();
-        for host in hosts {
-            let taken = match host.strip_prefix("*.") {
-                _ if host == "*" => self.any.replace(place),
-                Some(suffix) => self.suffixes.insert(suffix.into(), place),
-                None => self.exact.insert(host.as_str().into(), place),
-            };
-            if taken.is_some() {
-                return Err(host.clone());
+/// Those of the hosts that are hosts and not `named` yet, normalised.
+fn hosts(resolver: &mut Resolver, typed: &[At<String>], named: &mut HashMap<String, Place>) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for given in typed {
+        let host = match parse_host(&given.value) {
+            Ok(host) => host,
+            Err(what) => {
+                resolver.report.wrong(given.place, what);
+                continue;
+            }
+        };
+        match named.get(&host) {
+            Some(first) => {
+                let first = resolver.report.position(*first);
+                let what = format!("host `{host}` is named already, at {first}; name each host once");
+                resolver.report.wrong(given.place, what);
+            }
+            None => {
+                named.insert(host.clone(), given.place);
+                hosts.push(host);
             }
         }
-        self.sites.push(site);
-        Ok(())
     }
+    hosts
+}
 
-    /// The place of the site of a normalised host without port. Does not allocate.
-    fn place(&self, host: &str) -> Option<usize> {
-        let place = self
-            .exact
-            .get(host)
-            .or_else(|| self.by_suffix(host))
-            .or(self.any.as_ref())?;
-        Some(*place)
+/// What a site is called: as it says, else as its first host.
+fn name(resolver: &mut Resolver, site: &file::Site, hosts: &[String], table: &SiteTable) -> Arc<str> {
+    let Some(given) = site.name.get().or(site.hosts.items().first()) else {
+        return "".into();
+    };
+    let name = given.value.as_str();
+    if site.name.is_absent() && parse_host(name).is_ok_and(|host| !hosts.contains(&host)) {
+        // That another site has this host is said already.
+        return name.into();
     }
+    if name.is_empty() || name.contains(char::is_control) {
+        let what = format!("{name:?} is not a name; write one such as \"shop\"");
+        resolver.report.wrong(given.place, what);
+    } else if table.iter().any(|other| &*other.name == name) {
+        let what = format!("a site is called `{name}` already; give each a name of its own");
+        resolver.report.wrong(given.place, what);
+    }
+    name.into()
+}
 
-    fn by_suffix(&self, host: &str) -> Option<&usize> {
-        if self.suffixes.is_empty() {
-            return None;
-        }
-        let dots = host.bytes().enumerate().filter(|(_, byte)| *byte == b'.');
-        dots.map(|(at, _)| at).find_map(|at| self.suffixes.get(&host[at + 1..]))
+/// Its routes, and last what is for all other paths.
+fn routes(resolver: &mut Resolver, file: &File, site: &At<file::Site>, name: &Arc<str>) -> Vec<Arc<Route>> {
+    let typed = &site.value;
+    // Over clear text nobody can show one.
+    let secure_only = typed
+        .client_certificates
+        .value()
+        .is_some_and(|asked| asked == "require");
+    let mut routes = Vec::new();
+    for route in &typed.routes.items {
+        let settings = route.value.settings.or(&typed.settings);
+        let path = route.value.path.get();
+        let place = path.map_or(route.place, |path| path.place);
+        let path = path.map_or_else(|| Glob::new("*"), |path| parsed_path(resolver, path));
+        routes.extend(self::route(resolver, file, name, path, &settings, place));
     }
+    let place = typed.hosts.items().first().map_or(site.place, |host| host.place);
+    routes.extend(route(resolver, file, name, Glob::new("*"), &typed.settings, place));
+    let routes = routes.into_iter();
+    routes.map(|route| Arc::new(Route { secure_only, ..route })).collect()
+}
 
-    /// What is said of a normalised host without port and a normalised path. Does not allocate.
-    pub fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
-        let place = self.place(host)?;
-        let site = self.sites.get(place)?;
-        let route = site.routes.iter().find(|route| route.path.matches(path))?;
-        Some(Found { place, site, route })
-    }
+fn parsed_path(resolver: &mut Resolver, path: &At<String>) -> Glob {
+    parse_path(&path.value).unwrap_or_else(|what| {
+        resolver.report.wrong(path.place, what);
+        Glob::new("*")
+    })
+}
 
-    /// All sites in the order they were added.
-    pub fn iter(&self) -> impl Iterator<Item = &Site> {
-        self.sites.iter()
+fn route(
+    resolver: &mut Resolver,
+    file: &File,
+    site: &Arc<str>,
+    path: Glob,
+    settings: &file::Settings,
+    place: Place,
+) -> Option<Route> {
+    let terms = Terms {
+        stale_while_revalidate: resolver.duration(&settings.stale_while_revalidate, Duration::ZERO),
+        stale_if_error: resolver.duration(&settings.stale_if_error, STALE_IF_ERROR),
+        client_may_revalidate: settings.client_may_revalidate.value().copied().unwrap_or(false),
+    };
+    let redirect = settings.redirect_to_https.value().copied().unwrap_or(false);
+    let https_port = https_port(resolver, settings);
+    let route = Route {
+        path,
+        site: Arc::clone(site),
+        origin: 0,
+        cache: settings.cache.value().copied().unwrap_or(true),
+        upgrade: settings.upgrade.value().copied().unwrap_or(false),
+        max_body: resolver.parsed(&settings.max_body, MAX_BODY, parse_size),
+        terms,
+        secure_only: false,
+        redirect_to_https: redirect.then_some(https_port),
+        hsts: resolver.parsed(&settings.hsts, None, parse_hsts),
+    };
+    let origin = origin(resolver, file, settings, place)?;
+    Some(Route { origin, ..route })
+}
+
+fn https_port(resolver: &mut Resolver, settings: &file::Settings) -> u16 {
+    let port = settings.https_port.get();
+    if let Some(port) = port.filter(|port| port.value == 0) {
+        let what = "a port is a number from 1 to 65535; that of https is 443";
+        resolver.report.wrong(port.place, what);
     }
+    port.map_or(443, |port| port.value)
+}
+
+/// The place of the origin that is named, among all origins.
+fn origin(resolver: &mut Resolver, file: &File, settings: &file::Settings, place: Place) -> Option<usize> {
+    if settings.origin.is_absent() {
+        let what = "no origin is named for this; write origin = \"NAME\" in its site";
+        resolver.report.wrong(place, what);
+    }
+    let named = settings.origin.get()?;
+    let known = || file.origins.items.keys().map(String::as_str);
+    let found = known().position(|name| name == named.value);
+    if found.is_none() && !file.origins.wrong {
+        let mend = match nearest(&named.value, known()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if known().next().is_none() => format!("write [origins.{}] with its servers", named.value),
+            None => format!("there is: {}", known().collect::<Vec<_>>().join(", ")),
+        };
+        let what = format!("there is no origin `{}`; {mend}", named.value);
+        resolver.report.wrong(named.place, what);
+    }
+    found
+}
+
+fn parse_path(text: &str) -> Result<Glob, String> {
+    if !text.starts_with(['/', '*']) {
+        return Err(format!("path `{text}` can never match; begin it with `/` or `*`"));
+    }
+    match text.find(['?', '#']) {
+        Some(end) => Err(format!(
+            "path `{text}` can never match: a query is no part of it; write `{}`",
+            &text[..end]
+        )),
+        None => Ok(Glob::new(text)),
+    }
+}
+
+pub(super) fn parse_host(text: &str) -> Result<String, String> {
+    let wrong = || format!("`{text}` is not a host; write a name without port or scheme, `*.` and a name, or `*`");
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let normal = normalise_host(name).map_err(|_| wrong())?;
+    let (host, port) = split_port(&normal);
+    if port.is_some() || host.is_empty() {
+        return Err(wrong());
+    }
+    Ok(format!("{}{host}", &text[..text.len() - name.len()]))
 }

@@ -3,22 +3,21 @@
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use http::HeaderValue;
-use toml::Spanned;
-
-use super::file::{self, File};
+use super::file::{self, File, Text, Texts};
 use super::nearest::{did_you_mean, nearest};
-use super::resolve::{Resolver, parse_host};
-use super::{Listener, Speaks};
+use super::report::At;
+use super::resolve::Resolver;
+use super::sites::parse_host;
+use super::table::Many;
+use super::{Config, Listener, Speaks};
 use crate::tls::{CertificateFiles, ClientCertificates, Settings, Version, provider};
-
-type Text = Spanned<String>;
+use http::HeaderValue;
 
 /// Where connections are taken, unless the file says so: clear text on 8080, TLS on 8443.
-pub(super) fn listeners(resolver: &mut Resolver<'_>, listen: &[file::Listen]) -> Vec<Listener> {
+pub(super) fn listeners(resolver: &mut Resolver, listen: &Many<file::Listen>) -> Vec<Listener> {
     let at = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
     let clear = Speaks::Clear { h2c: false };
-    if listen.is_empty() {
+    if listen.items.is_empty() {
         let secure = Speaks::Tls(ClientCertificates::NotAsked);
         return vec![
             Listener {
@@ -31,190 +30,198 @@ pub(super) fn listeners(resolver: &mut Resolver<'_>, listen: &[file::Listen]) ->
             },
         ];
     }
-    let listener = |listen: &file::Listen| Listener {
-        address: resolver.parsed(Some(&listen.address), at(0), parse_address),
-        speaks: speaks(resolver, listen),
+    let listener = |listen: &At<file::Listen>| Listener {
+        address: address(resolver, &listen.value).unwrap_or_else(|| at(0)),
+        speaks: speaks(resolver, &listen.value),
     };
-    listen.iter().map(listener).collect()
+    listen.items.iter().map(listener).collect()
 }
 
-fn speaks(resolver: &mut Resolver<'_>, listen: &file::Listen) -> Speaks {
-    let proof = proof(resolver, listen.client_certificates.as_ref(), listen.client_ca.as_ref());
-    match (listen.tls, &listen.h2c) {
-        (true, Some(h2c)) if *h2c.get_ref() => {
-            let what = "h2c is HTTP/2 in clear text; with tls = true HTTP/2 is always offered: leave h2c out";
-            resolver.wrong(Some(h2c.span().start), what.to_owned());
-            Speaks::Tls(ClientCertificates::NotAsked)
-        }
-        (true, _) => Speaks::Tls(proof.unwrap_or(ClientCertificates::NotAsked)),
-        (false, h2c) => {
-            if let Some(asked) = &listen.client_certificates
-                && proof.is_some_and(|proof| proof != ClientCertificates::NotAsked)
-            {
-                let what = "client certificates need TLS; write tls = true beside them";
-                resolver.wrong(Some(asked.span().start), what.to_owned());
-            }
-            Speaks::Clear {
-                h2c: h2c.as_ref().is_some_and(|h2c| *h2c.get_ref()),
-            }
+fn address(resolver: &mut Resolver, listen: &file::Listen) -> Option<SocketAddr> {
+    let address = listen.address.get()?;
+    let parsed = parse_address(&address.value);
+    parsed.map_err(|what| resolver.report.wrong(address.place, what)).ok()
+}
+
+/// Sees to it that no two listeners, that of the admin included, want the same address and port.
+pub(super) fn apart(resolver: &mut Resolver, file: &File, config: &Config) {
+    let typed = file.listen.items.iter().map(|listen| listen.value.address.get());
+    let places: Vec<_> = typed.map(|address| address.map(|address| address.place)).collect();
+    let mut wanted: Vec<_> = config.listen.iter().map(|listener| listener.address).collect();
+    let mut places: Vec<_> = (0..wanted.len()).map(|at| places.get(at).copied().flatten()).collect();
+    if let Some(admin) = &config.admin {
+        wanted.push(admin.address);
+        places.push(file.server.admin.get().map(|admin| admin.place));
+    }
+    for (at, address) in wanted.iter().enumerate() {
+        if let Some(earlier) = wanted[..at].iter().find(|earlier| overlap(earlier, address)) {
+            let what = format!("`{address}` is taken by the listener on `{earlier}`; name another port");
+            resolver.report.wrong(places[at], what);
         }
     }
 }
 
-/// What is asked of clients, if these keys say so.
-fn proof(resolver: &mut Resolver<'_>, asked: Option<&Text>, ca: Option<&Text>) -> Option<ClientCertificates> {
-    let asked = match (asked, ca) {
-        (Some(asked), _) => asked,
-        (None, Some(ca)) => {
-            let what = "client_ca does nothing by itself; write client_certificates = \"require\" beside it";
-            resolver.wrong(Some(ca.span().start), what.to_owned());
-            return None;
+fn overlap(one: &SocketAddr, other: &SocketAddr) -> bool {
+    // [::] takes IPv4 as well.
+    let all = |one: &SocketAddr, other: &SocketAddr| one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+    let same = one.ip().to_canonical() == other.ip().to_canonical();
+    one.port() == other.port() && one.port() != 0 && (same || all(one, other) || all(other, one))
+}
+
+fn speaks(resolver: &mut Resolver, listen: &file::Listen) -> Speaks {
+    let proof = proof(resolver, &listen.client_certificates, &listen.client_ca);
+    let h2c = listen.h2c.get().filter(|h2c| h2c.value);
+    if listen.tls.value().copied().unwrap_or(false) {
+        if let Some(h2c) = h2c {
+            let what = "h2c is HTTP/2 in clear text; with tls = true HTTP/2 is always offered: leave h2c out";
+            resolver.report.wrong(h2c.place, what);
         }
-        (None, None) => return None,
-    };
-    let file = ca.map(|ca| PathBuf::from(ca.get_ref()));
-    match (asked.get_ref().as_str(), file) {
+        return Speaks::Tls(proof.unwrap_or(ClientCertificates::NotAsked));
+    }
+    if let Some(asked) = listen.client_certificates.get()
+        && proof.is_some_and(|proof| proof != ClientCertificates::NotAsked)
+    {
+        let what = "client certificates need TLS; write tls = true beside them";
+        resolver.report.wrong(asked.place, what);
+    }
+    Speaks::Clear { h2c: h2c.is_some() }
+}
+
+/// What is asked of clients, if these keys say so.
+fn proof(resolver: &mut Resolver, asked: &Text, ca: &Text) -> Option<ClientCertificates> {
+    if let (true, Some(ca)) = (asked.is_absent(), ca.get()) {
+        let what = "client_ca does nothing by itself; write client_certificates = \"require\" beside it";
+        resolver.report.wrong(ca.place, what);
+    }
+    let asked = asked.get()?;
+    let file = ca.value().map(PathBuf::from);
+    match (asked.value.as_str(), file) {
         ("none", _) => Some(ClientCertificates::NotAsked),
         ("request", Some(ca)) => Some(ClientCertificates::Asked(ca)),
         ("require", Some(ca)) => Some(ClientCertificates::Required(ca)),
         ("request" | "require", None) => {
-            let what = "whose certificates? Write client_ca = \"FILE.pem\" beside it";
-            resolver.wrong(Some(asked.span().start), what.to_owned());
+            if ca.is_absent() {
+                let what = "whose certificates? Write client_ca = \"FILE.pem\" beside it";
+                resolver.report.wrong(asked.place, what);
+            }
             None
         }
         (other, _) => {
             let mend = did_you_mean(other, &["none", "request", "require"]);
-            resolver.wrong(
-                Some(asked.span().start),
-                format!("`{other}` is not a way to ask for client certificates; {mend}"),
-            );
+            let what = format!("`{other}` is not a way to ask for client certificates; {mend}");
+            resolver.report.wrong(asked.place, what);
             None
         }
     }
 }
 
 /// `[tls]`, and what sites say of client certificates.
-pub(super) fn settings(resolver: &mut Resolver<'_>, file: &File) -> Settings {
+pub(super) fn settings(resolver: &mut Resolver, file: &File) -> Settings {
     let tls = &file.tls;
     let default = Settings::default();
-    let min_version = resolver.parsed(tls.min_version.as_ref(), default.min_version, parse_version);
-    let reload = resolver.duration(tls.reload.as_ref(), default.reload);
+    let min_version = resolver.parsed(&tls.min_version, default.min_version, parse_version);
     Settings {
-        certificates: tls.certificates.iter().map(files).collect(),
+        certificates: tls.certificates.items.iter().filter_map(files).collect(),
         self_signed_names: names(file),
         min_version,
         ciphers: ciphers(resolver, tls, min_version),
-        groups: choice(
-            resolver,
-            tls.key_exchange.as_ref(),
-            &default.groups,
-            "key exchange",
-            |group| format!("{:?}", group.name()),
+        groups: choice(resolver, &tls.key_exchange, &default.groups, "key exchange", |group| {
+            format!("{:?}", group.name())
+        }),
+        ticket_keys: tls.ticket_keys.items.iter().map(|path| (&path.value).into()).collect(),
+        reload: resolver.duration(&tls.reload, default.reload),
+        handshake_timeout: resolver.wait(&tls.handshake_timeout, default.handshake_timeout),
+        max_handshakes: resolver.count(
+            &tls.max_handshakes,
+            default.max_handshakes,
+            "with 0 handshakes nobody could connect",
         ),
-        ticket_keys: tls.ticket_keys.iter().map(|path| path.get_ref().into()).collect(),
-        reload,
-        handshake_timeout: resolver.duration(tls.handshake_timeout.as_ref(), default.handshake_timeout),
-        max_handshakes: max_handshakes(resolver, tls.max_handshakes.as_ref(), default.max_handshakes),
         hosts: hosts(resolver, file),
     }
 }
 
-fn max_handshakes(resolver: &mut Resolver<'_>, value: Option<&Spanned<usize>>, default: usize) -> usize {
-    match value.map(|value| (*value.get_ref(), value.span().start)) {
-        Some((0, at)) => {
-            let what = "with 0 handshakes nobody could connect; write 1 or more";
-            resolver.wrong(Some(at), what.to_owned());
-            default
-        }
-        value => value.map_or(default, |(handshakes, _)| handshakes),
-    }
-}
-
-fn files(certificate: &file::Certificate) -> CertificateFiles {
-    CertificateFiles {
-        cert: certificate.cert.get_ref().into(),
-        key: certificate.key.get_ref().into(),
-        ocsp: certificate.ocsp.as_ref().map(|path| path.get_ref().into()),
-    }
+fn files(certificate: &At<file::Certificate>) -> Option<CertificateFiles> {
+    let certificate = &certificate.value;
+    Some(CertificateFiles {
+        cert: (&certificate.cert.get()?.value).into(),
+        key: (&certificate.key.get()?.value).into(),
+        ocsp: certificate.ocsp.value().map(Into::into),
+    })
 }
 
 /// The names that a self-signed certificate is made for: those of the sites, as far as they are names.
 fn names(file: &File) -> Vec<String> {
-    let hosts = file.sites.iter().flat_map(|site| site.hosts.get_ref());
-    hosts
-        .map(|host| host.get_ref().clone())
-        .filter(|host| host != "*")
-        .collect()
+    let hosts = file.sites.items.iter().flat_map(|site| site.value.hosts.items());
+    let hosts = hosts.map(|host| host.value.clone());
+    hosts.filter(|host| host != "*").collect()
 }
 
 /// What each site asks, also those that leave it to the listener: a wider pattern of another site is not for them.
-fn hosts(resolver: &mut Resolver<'_>, file: &File) -> Vec<(String, Option<ClientCertificates>)> {
+fn hosts(resolver: &mut Resolver, file: &File) -> Vec<(String, Option<ClientCertificates>)> {
     let mut asked = Vec::new();
-    for site in &file.sites {
-        let proof = proof(resolver, site.client_certificates.as_ref(), site.client_ca.as_ref());
+    for At { value: site, .. } in &file.sites.items {
+        let proof = proof(resolver, &site.client_certificates, &site.client_ca);
         // What is wrong with a host is said where sites are read.
-        let hosts = site.hosts.get_ref().iter();
-        let hosts = hosts.filter_map(|host| parse_host(host.get_ref()).ok());
+        let hosts = site.hosts.items().iter();
+        let hosts = hosts.filter_map(|host| parse_host(&host.value).ok());
         asked.extend(hosts.map(|host| (host, proof.clone())));
     }
     asked
 }
 
-fn ciphers(resolver: &mut Resolver<'_>, tls: &file::Tls, min_version: Version) -> Vec<rustls::SupportedCipherSuite> {
+fn ciphers(resolver: &mut Resolver, tls: &file::Tls, min_version: Version) -> Vec<rustls::SupportedCipherSuite> {
     let all = provider().cipher_suites.clone();
-    let chosen = choice(resolver, tls.ciphers.as_ref(), &all, "cipher suite", |suite| {
+    let chosen = choice(resolver, &tls.ciphers, &all, "cipher suite", |suite| {
         // IANA's names have no version in them.
         format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1)
     });
     let is_13 = |suite: &rustls::SupportedCipherSuite| suite.tls13().is_some();
-    if let Some(ciphers) = &tls.ciphers
+    if let Some(ciphers) = tls.ciphers.get()
         && !chosen.is_empty()
         && !chosen.iter().any(is_13)
         && (min_version == Version::Tls13)
     {
         let what =
             "none of these is of TLS 1.3, which min_version demands; name TLS_AES_128_GCM_SHA256 or another of its";
-        resolver.wrong(Some(ciphers.span().start), what.to_owned());
+        resolver.report.wrong(ciphers.place, what);
     }
     chosen
 }
 
 /// Those of `all` that are named, in the order in which they are named.
 pub(super) fn choice<T: Clone>(
-    resolver: &mut Resolver<'_>,
-    named: Option<&Spanned<Vec<Text>>>,
+    resolver: &mut Resolver,
+    named: &Texts,
     all: &[T],
     what: &str,
     name_of: impl Fn(&T) -> String,
 ) -> Vec<T> {
-    let Some(named) = named else { return all.to_vec() };
-    if named.get_ref().is_empty() {
-        resolver.wrong(
-            Some(named.span().start),
-            format!("no {what} is named; name one, or leave the key out"),
-        );
+    let Some(named) = named.get() else { return all.to_vec() };
+    if named.value.is_empty() {
+        let what = format!("no {what} is named; name one, or leave the key out");
+        resolver.report.wrong(named.place, what);
     }
     let known: Vec<String> = all.iter().map(&name_of).collect();
-    let mut chosen = Vec::new();
-    for name in named.get_ref() {
-        match known
-            .iter()
-            .position(|known| known.eq_ignore_ascii_case(name.get_ref()))
-        {
-            Some(place) => chosen.push(all[place].clone()),
+    let mut chosen: Vec<usize> = Vec::new();
+    for name in &named.value {
+        let place = known.iter().position(|known| known.eq_ignore_ascii_case(&name.value));
+        let what = match place {
+            Some(place) if chosen.contains(&place) => format!("`{}` is named already; name each once", name.value),
+            Some(place) => {
+                chosen.push(place);
+                continue;
+            }
             None => {
-                let mend = match nearest(name.get_ref(), known.iter().map(String::as_str)) {
+                let mend = match nearest(&name.value, known.iter().map(String::as_str)) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("there is: {}", known.join(", ")),
                 };
-                resolver.wrong(
-                    Some(name.span().start),
-                    format!("`{}` is not a {what}; {mend}", name.get_ref()),
-                );
+                format!("`{}` is not a {what}; {mend}", name.value)
             }
-        }
+        };
+        resolver.report.wrong(name.place, what);
     }
-    chosen
+    chosen.into_iter().map(|place| all[place].clone()).collect()
 }
 
 fn parse_version(text: &str) -> Result<Version, String> {
@@ -227,7 +234,7 @@ fn parse_version(text: &str) -> Result<Version, String> {
     }
 }
 
-pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| format!("`{text}` is not an address; write IP:PORT, such as \"[::]:8080\" or \"127.0.0.1:8080\""))
 }

@@ -134,8 +134,9 @@ impl Acceptor {
                 drop(place);
             }),
             Spoken::Tls(listener) => tokio::spawn(async move {
+                let secure = self.shared.live.secure();
                 self.serve_secure(stream, listener, peer, link).await;
-                drop(place);
+                drop((secure, place));
             }),
         };
     }

@@ -53,6 +53,8 @@ pub struct Live {
     leaving: AtomicBool,
     /// Connections, open or waiting for their turn.
     connections: AtomicUsize,
+    /// Those of them on listeners that speak TLS.
+    secure: AtomicUsize,
     /// Sockets on which connections are taken.
     accepting: AtomicUsize,
     emptied: Notify,
@@ -66,6 +68,7 @@ impl Live {
             changes: AtomicU64::new(0),
             leaving: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            secure: AtomicUsize::new(0),
             accepting: AtomicUsize::new(0),
             emptied: Notify::new(),
         }
@@ -95,6 +98,16 @@ impl Live {
     /// Connections there are.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Connections there are on listeners that speak TLS.
+    pub fn secure_connections(&self) -> usize {
+        self.secure.load(Ordering::Relaxed)
+    }
+
+    /// A place for one more of those, besides its place among all.
+    pub fn secure(self: &Arc<Self>) -> Place {
+        Place::new(self, |live| &live.secure)
     }
 
     /// A place for one more connection.

@@ -174,6 +174,11 @@ impl Server {
         self.live.connections()
     }
 
+    /// Those of them on listeners that speak TLS.
+    pub fn secure_connections(&self) -> usize {
+        self.live.secure_connections()
+    }
+
     /// Has all requests from now on run on `edge` and `tls`, and listens where `edge`'s configuration says. Requests that
     /// are under way stay as they are. If an address cannot be listened on, nothing changes.
     pub fn change(&self, edge: Arc<Edge>, tls: Option<Arc<Terminator>>) -> io::Result<()> {

@@ -79,18 +79,18 @@ pub struct ServerUrl {
 impl ServerUrl {
     /// Reads `http://host[:port]` or `https://host[:port]`; the error says what is wrong and what to write instead.
     pub fn parse(url: &str) -> Result<ServerUrl, String> {
+        // Said before anything else, because nothing may print what stands before the `@`.
+        if let Some(at) = url.rfind('@') {
+            let mend = &url[at + 1..];
+            return Err(format!(
+                "`...@{mend}`: a server has no user name or password; leave them out and send credentials in a field"
+            ));
+        }
         let (tls, rest) = scheme(url)?;
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if let Some(at) = authority.find(['/', '?', '#']) {
             let mend = &url[..url.len() - rest.len() + at];
             return Err(format!("`{url}`: a server has no path or query; write `{mend}`"));
-        }
-        if let Some(at) = authority.rfind('@') {
-            let mend = &authority[at + 1..];
-            return Err(format!(
-                "`{url}`: a server has no user name or password; write `{}://{mend}` and send credentials in a field",
-                scheme_name(tls)
-            ));
         }
         let (host, port) = host_and_port(authority).map_err(|why| format!("`{url}`: {why}"))?;
         let port = port.unwrap_or(if tls { 443 } else { 80 });
@@ -186,7 +186,8 @@ mod tests {
             ("ftp://a", "`http` or `https`"),
             ("https://a/path", "write `https://a`"),
             ("https://a:8443?q", "write `https://a:8443`"),
-            ("https://me:pw@a", "write `https://a`"),
+            ("https://me:pw@a", "`...@a`: a server has no user name"),
+            ("https://me:p@w@a/b", "`...@a/b`: a server has no user name"),
             ("https://a:0", "1 to 65535"),
             ("https://a:99999", "1 to 65535"),
             ("https://a:", "1 to 65535"),

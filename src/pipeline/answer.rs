@@ -165,6 +165,14 @@ impl<'a> Answer<'a> {
         own(error.status(), error.proxy_error(), None, Vec::new())
     }
 
+    /// The same, with a field more. Only for the edge's own.
+    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        if let AnswerHead::Own(_, _, fields) = &mut self.head {
+            fields.push((name, value));
+        }
+        self
+    }
+
     /// The same for a request with this method: RFC 9110 9.3.2 allows no body to `HEAD`, not even one of the edge's own.
     pub fn answering(mut self, method: &str) -> Self {
         if method == "HEAD" && matches!(self.head, AnswerHead::Own(..)) {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::allowance::Allowance;
 use super::answer::Answer;
 use super::decide::{Decision, decide_in, find, hsts};
 use super::edge::Edge;
 use super::execute::{execute, refresh};
+use super::purge_method;
 use super::request::{OwnedRequest, RequestView};
 use crate::config::Route;
 use crate::origin::{Interims, RequestBody};
@@ -56,6 +58,9 @@ pub fn begin(edge: &Arc<Edge>, request: &RequestView<'_>) -> Begun {
             record,
         }))
     };
+    if let Some(answer) = purge_method::answer(edge, found, request) {
+        return own(answer);
+    }
     let decision = decide_in(edge, found, request, now);
     match decision {
         Decision::Serve(mut serve) => {
@@ -96,6 +101,12 @@ impl Work {
     /// [`Work::execute`].
     pub fn interims(&mut self) -> Arc<Interims> {
         Arc::clone(self.request.interims.get_or_insert_default())
+    }
+
+    /// How much of its body may come.
+    pub fn allowance(&self, edge: &Edge) -> Allowance {
+        let counts = self.record.site.and_then(|place| edge.sites.get(place));
+        Allowance::new(self.request.route.max_body, counts.cloned())
     }
 
     /// Does it. `body` is the request's, for a pass.

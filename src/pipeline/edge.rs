@@ -9,6 +9,7 @@ use crate::cache::{Cache, Secret};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::origin::Fetch;
+use crate::purge::{Epoch, Mode, Selector};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::{SiteCounts, Telemetry};
 
@@ -104,6 +105,19 @@ impl Edge {
             spawn: Arc::clone(&self.spawn),
             access: self.access.clone(),
         }
+    }
+
+    /// Purges what `selector` names. When this returns, no request that arrives later is answered with it.
+    pub fn purge(&self, selector: &Selector, mode: Mode) -> Epoch {
+        let kind = match selector {
+            Selector::Url(_) => 0,
+            Selector::Tag(_) => 1,
+            Selector::Prefix(_) => 2,
+            Selector::Site(_) => 3,
+            Selector::All => 4,
+        };
+        self.telemetry.purges[kind][usize::from(mode == Mode::Soft)].up();
+        self.cache.purge(selector, mode)
     }
 
     /// The place of the origin of this name.

@@ -6,6 +6,7 @@
 //!                                                 └▶ fetch or pass ─▶ judge ─▶ answer   (execute)
 //! ```
 
+mod allowance;
 mod answer;
 mod begin;
 mod body;
@@ -14,14 +15,17 @@ mod edge;
 mod execute;
 mod forward;
 mod pass;
+mod purge_method;
 mod request;
 mod shape;
 
+pub use allowance::Allowance;
 pub use answer::{Answer, AnswerHead, BodyLength, FieldValue};
 pub use begin::{Begun, Work, begin};
 pub use body::AnswerBody;
 pub use decide::{Decision, Fetch, Refused, Serve, decide};
 pub use edge::{Edge, OriginSlot, Spawn};
 pub use execute::{execute, refresh};
-pub use request::{OwnedRequest, RequestLength, RequestView};
+pub use purge_method::bearer;
+pub use request::{OwnedRequest, RequestLength, RequestView, key_host};
 pub use shape::Shape;

@@ -73,7 +73,8 @@ impl RequestView<'_> {
     }
 }
 
-fn key_host(scheme: SchemeClass, host: &str) -> &str {
+/// `host` without the port that is the scheme's own.
+pub fn key_host(scheme: SchemeClass, host: &str) -> &str {
     match (scheme, split_port(host)) {
         (SchemeClass::Clear, (name, Some(80))) | (SchemeClass::Secure, (name, Some(443))) => name,
         _ => host,

@@ -4,4 +4,4 @@ mod gauge;
 mod ram;
 
 pub use gauge::Gauge;
-pub use ram::{CHUNK, Ram, Reservation, Weigh};
+pub use ram::{CHUNK, Pool, Ram, Reservation, Weigh};

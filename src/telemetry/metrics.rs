@@ -71,6 +71,8 @@ metrics! {
         "Fetches for the cache that have ended, by what came of them."
     FILLS_UNDER_WAY Gauge "verge_fills" []
         "Fetches for the cache that are under way."
+    FILL_READERS Gauge "verge_fill_readers" []
+        "Requests that wait for these fetches, or read them."
     UNCACHEABLE Gauge "verge_uncacheable_keys" []
         "Keys that are known for responses that may not be stored, or for failed fetches."
     RAM_BYTES Gauge "verge_ram_bytes" ["pool"]
@@ -79,11 +81,11 @@ metrics! {
         "Bytes that may be stored in RAM."
     RAM_ENTRIES Gauge "verge_ram_entries" ["pool"]
         "Entries that are stored in RAM: responses, and chunks of large bodies."
-    RAM_PINNED Gauge "verge_ram_live_bytes" []
-        "Bytes of bodies in memory: stored, on their way in, or held for clients that read them."
+    RAM_PINNED Gauge "verge_ram_pinned_bytes" []
+        "Bytes of bodies in memory beyond what is stored: on their way in, or held for clients that read them."
     RAM_EVICTIONS Counter "verge_ram_evictions_total" ["pool"]
         "Entries that had to leave RAM to make room."
-    CONNECTIONS Gauge "verge_connections" []
+    CONNECTIONS Gauge "verge_connections" ["transport"]
         "Clients' connections."
     CONNECTIONS_TAKEN Counter "verge_connections_total" ["transport"]
         "Connections of clients that were taken."

@@ -150,6 +150,11 @@ impl Fill {
         }
     }
 
+    /// How many read it.
+    pub fn readers(&self) -> usize {
+        self.state.lock().readers.len()
+    }
+
     /// A new reader, if one that begins now can have the whole body and there is still something to join.
     pub fn join(self: &Arc<Self>, leader: bool, max_readers: usize) -> Result<Follower, NoJoin> {
         let mut state = self.state.lock();

@@ -14,6 +14,7 @@ use crate::http1::{BodyDecoder, BodyPiece, Framing};
 use crate::listen::deadline::Deadline;
 use crate::listen::transport::Transport;
 use crate::origin::{FetchError, Interims, ReadBody, RequestBody};
+use crate::pipeline::Allowance;
 
 /// Room for what is read at once.
 const READ: usize = 32 * 1024;
@@ -25,8 +26,7 @@ pub struct ClientBody<'a, S> {
     decoder: BodyDecoder,
     ended: &'a AtomicBool,
     length: Option<u64>,
-    /// Bytes that may still come.
-    allowed: u64,
+    allowance: Allowance,
     /// Where `100 Continue` goes once the body is wanted, if the client waits for it.
     promise: Option<Arc<Interims>>,
     limits: &'a ClientLimits,
@@ -41,7 +41,7 @@ impl<'a, S: Transport> ClientBody<'a, S> {
         input: &'a Mutex<&'a mut BytesMut>,
         ended: &'a AtomicBool,
         framing: Framing,
-        allowed: u64,
+        allowance: Allowance,
         expected: Option<Arc<Interims>>,
         limits: &'a ClientLimits,
     ) -> Self {
@@ -55,7 +55,7 @@ impl<'a, S: Transport> ClientBody<'a, S> {
                 Framing::Length(length) => Some(length),
                 Framing::Chunked => None,
             },
-            allowed,
+            allowance,
             // RFC 9110 10.1.1: not if some of the body is here already.
             promise: expected.filter(|_| input.lock().is_empty()),
             input,
@@ -78,14 +78,6 @@ impl<'a, S: Transport> ClientBody<'a, S> {
             }
         }
     }
-
-    fn allow(&mut self, piece: Bytes) -> Result<Bytes, FetchError> {
-        self.allowed = self
-            .allowed
-            .checked_sub(piece.len() as u64)
-            .ok_or(FetchError::RequestTooLarge)?;
-        Ok(piece)
-    }
 }
 
 impl<S: Transport> ReadBody for ClientBody<'_, S> {
@@ -97,7 +89,7 @@ impl<S: Transport> ReadBody for ClientBody<'_, S> {
             let decoded = self.decoder.decode(&mut self.input.lock(), false);
             self.ended.store(self.decoder.is_at_end(), Ordering::Relaxed);
             match decoded {
-                Ok(BodyPiece::Data(piece)) => return Poll::Ready(Some(self.allow(piece))),
+                Ok(BodyPiece::Data(piece)) => return Poll::Ready(Some(self.allowance.take(piece))),
                 Ok(BodyPiece::End { .. }) => return Poll::Ready(None),
                 Ok(BodyPiece::NeedMore) => {
                     if let Err(error) = ready!(self.poll_receive(cx)) {

@@ -352,7 +352,7 @@ impl<S: Transport> Connection<S> {
             &input,
             &ended,
             framing,
-            work.request.route.max_body,
+            work.allowance(&edge),
             expected,
             limits,
         );

@@ -10,13 +10,13 @@ use http::{HeaderMap, StatusCode};
 use crate::config::ClientLimits;
 use crate::listen::deadline::Deadline;
 use crate::origin::{FetchError, Interims, ReadBody, RequestBody};
+use crate::pipeline::Allowance;
 
 /// The body of a client's request. Its window opens as the body is read.
 pub struct ClientBody {
     stream: RecvStream,
     length: Option<u64>,
-    /// Bytes that may still come.
-    allowed: u64,
+    allowance: Allowance,
     /// Where `100 Continue` goes once the body is wanted, if the client waits for it.
     promise: Option<Arc<Interims>>,
     limits: ClientLimits,
@@ -24,18 +24,18 @@ pub struct ClientBody {
 }
 
 impl ClientBody {
-    /// The body that comes on `stream`: of `length` bytes if that was said, `allowed` at the most.
+    /// The body that comes on `stream`: of `length` bytes if that was said.
     pub fn new(
         stream: RecvStream,
         length: Option<u64>,
-        allowed: u64,
+        allowance: Allowance,
         promise: Option<Arc<Interims>>,
         limits: ClientLimits,
     ) -> Self {
         ClientBody {
             stream,
             length,
-            allowed,
+            allowance,
             promise,
             limits,
             deadline: Deadline::default(),
@@ -48,11 +48,7 @@ impl ClientBody {
             .flow_control()
             .release_capacity(piece.len())
             .map_err(|_| FetchError::RequestBody)?;
-        self.allowed = self
-            .allowed
-            .checked_sub(piece.len() as u64)
-            .ok_or(FetchError::RequestTooLarge)?;
-        Ok(piece)
+        self.allowance.take(piece)
     }
 }
 

@@ -29,7 +29,6 @@ use super::deadline::Deadline;
 use super::live::Link;
 use super::transport::Transport;
 use crate::cache::SchemeClass;
-use crate::config::ClientLimits;
 use crate::http1::MAX_HEAD;
 use crate::origin::{Interims, RequestBody};
 use crate::pipeline::{Answer, AnswerBody, Begun, BodyLength, Edge, Refused, RequestLength, Work};
@@ -272,7 +271,7 @@ impl<S: Transport> Connection<S> {
             Arc::clone(&self.ledger),
             Open::new(&self.open),
         );
-        let body = body.into_client_body(&mut work, self.link.edge.config.client);
+        let body = body.into_client_body(&mut work, &edge);
         let protocol = self.protocol;
         tokio::spawn(async move {
             exchange(&edge, work, body, respond, ledger, protocol).await;
@@ -291,15 +290,15 @@ struct Body {
 
 impl Body {
     /// The body of `work`'s request, if it has one.
-    fn into_client_body(self, work: &mut Work, limits: ClientLimits) -> Option<ClientBody> {
+    fn into_client_body(self, work: &mut Work, edge: &Edge) -> Option<ClientBody> {
         let length = match self.length {
             RequestLength::None => return None,
             RequestLength::Known(length) => Some(length),
             RequestLength::Unknown => None,
         };
         let promise = self.waits.then(|| work.interims());
-        let allowed = work.request.route.max_body;
-        Some(ClientBody::new(self.stream, length, allowed, promise, limits))
+        let (allowance, limits) = (work.allowance(edge), edge.config.client);
+        Some(ClientBody::new(self.stream, length, allowance, promise, limits))
     }
 }
 

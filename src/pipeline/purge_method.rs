@@ -1,0 +1,45 @@
+//! `PURGE`, for sites that allow it: the URL that is asked for, with all its variants.
+
+use http::{HeaderValue, StatusCode, header};
+
+use super::answer::Answer;
+use super::decide::Refused;
+use super::edge::Edge;
+use super::request::RequestView;
+use crate::config::{Found, SecretText};
+use crate::policy::fields::Known;
+use crate::purge::{Mode, Selector};
+
+/// The request's field that asks for a soft purge, with the value `soft`.
+const MODE: &str = "verge-purge";
+
+/// The answer to `PURGE`; `None` if this is another method, or the site knows no `PURGE`.
+pub(super) fn answer(edge: &Edge, found: Option<Found<'_>>, request: &RequestView<'_>) -> Option<Answer<'static>> {
+    let token = found?.site.purge_token.as_ref()?;
+    if request.method != "PURGE" {
+        return None;
+    }
+    if !is_allowed(request, token) {
+        let refused = Refused::new(StatusCode::UNAUTHORIZED, "purge-token");
+        return Some(Answer::refused(refused).with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+    }
+    let soft = request
+        .fields
+        .named(MODE)
+        .any(|value| value.eq_ignore_ascii_case(b"soft"));
+    let mode = if soft { Mode::Soft } else { Mode::Hard };
+    edge.purge(&Selector::Url(edge.cache.secret().url(&request.key_parts())), mode);
+    Some(Answer::refused(Refused::new(StatusCode::OK, "purged")))
+}
+
+/// RFC 6750 2.1
+fn is_allowed(request: &RequestView<'_>, token: &SecretText) -> bool {
+    let given = request.fields.only(Known::Authorization);
+    given.and_then(bearer).is_some_and(|given| token.matches(given))
+}
+
+/// The token of a value of `Authorization`.
+pub fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token.trim_ascii())
+}
