@@ -234,7 +234,7 @@ fn answer_all(stream: TcpStream, versions: &Versions) -> Option<()> {
         let path = first.split(' ').nth(1)?;
         let number: u64 = path.rsplit('/').next()?.parse().ok()?;
         let answer = if path.starts_with("/o/") {
-            let tag = if number % 10 == 0 { "tenth" } else { "rest" };
+            let tag = if number.is_multiple_of(10) { "tenth" } else { "rest" };
             format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\nCache-Tag: {tag}\r\nContent-Length: 2\r\n\r\nok")
         } else {
             let version = versions.current[number as usize].load(Ordering::SeqCst);

@@ -15,6 +15,7 @@ use crate::listen::{Bound, OnThisThread, Server};
 use crate::origin::{Fetch, Origin, OriginConfig};
 use crate::pipeline::Edge;
 use crate::telemetry::Telemetry;
+use crate::telemetry::access::AccessLog;
 use crate::telemetry::events::{self, Event};
 use crate::tls::{CertificateInfo, ClientCertificates, Reload, Standing, Terminator};
 
@@ -50,6 +51,7 @@ impl Node {
         let secret = Secret::random().map_err(|error| one(format!("the system gives no random bytes: {error}")))?;
         let bound = Bound::new(&config.listen, config.threads).map_err(|error| one(error.to_string()))?;
         let tls = terminator(&config, None, &clock)?;
+        let access = AccessLog::open(&config.log, &clock, &telemetry).map_err(one)?;
         let edge = Edge::new(
             Arc::new(config),
             origins,
@@ -57,7 +59,10 @@ impl Node {
             Arc::clone(&clock),
             Arc::new(OnThisThread),
         );
-        let edge = edge.counting(telemetry);
+        let edge = Edge {
+            access,
+            ..edge.counting(telemetry)
+        };
         let server = Server::start(Arc::new(edge), tls, bound);
         Ok(Node {
             server: server.map_err(|error| one(format!("cannot start serving: {error}")))?,
@@ -125,9 +130,20 @@ impl Node {
         let tls = terminator(&config, self.server.tls().as_deref(), &self.clock)?;
         let wait = waits_for_restart(&old.config, &config);
         let log = config.log.clone();
-        let edge = old.renewed(Arc::new(config), origins);
+        let access = match &old.access {
+            Some(access) => access.renewed(&log, &self.clock).map(Some),
+            None => AccessLog::open(&log, &self.clock, &old.telemetry),
+        };
+        let access = access.map_err(|error| vec![error])?;
+        let edge = Edge {
+            access: access.clone(),
+            ..old.renewed(Arc::new(config), origins)
+        };
         let changed = self.server.change(Arc::new(edge), tls);
         changed.map_err(|error| vec![error.to_string()])?;
+        if let Some(access) = access {
+            access.take_over();
+        }
         tell_as(&log);
         Ok(wait)
     }
@@ -136,6 +152,15 @@ impl Node {
     pub fn reload_certificates(&self) -> Reload {
         let _changing = self.changing.lock();
         self.server.tls().map_or(Reload::Unchanged, |tls| tls.reload(false))
+    }
+
+    /// Opens the access log's file again, which may have been moved. Returns its name, if requests are logged in a file.
+    ///
+    /// # Errors
+    /// It cannot be opened, and the old one stays in use; names it and the mend.
+    pub fn reopen_log(&self) -> Result<Option<String>, String> {
+        let edge = self.server.edge();
+        edge.access.as_ref().map_or(Ok(None), |access| access.reopen())
     }
 
     /// When the configuration in use was loaded.

@@ -15,6 +15,7 @@ mod h2_bodies;
 mod h2_cancel;
 mod h2_messages;
 mod h2_origin;
+mod log;
 mod matrix;
 mod tls_endings;
 mod tls_handshake;

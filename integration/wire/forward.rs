@@ -240,3 +240,43 @@ fn a_request_of_one_client_alone_goes_as_it_is() {
     asked.answer("206 Partial Content", &["Content-Range: bytes 0-1/3"], "ab");
     client.rx().expect(206, "ab").has("content-range", "bytes 0-1/3");
 }
+
+#[test]
+fn each_request_has_an_id_of_the_edges_own() {
+    let world = World::start();
+    let mut ids: Vec<String> = ["GET", "DELETE", "GET"]
+        .map(|method| {
+            let asked = forwarded(&world, method, "/a", &["X-Request-Id: mine", "x-request-id: mine too"]);
+            asked.field("x-request-id").unwrap().to_owned()
+        })
+        .into();
+    for id in &ids {
+        let is_hex = id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        assert!(id.len() == 32 && is_hex, "{id}");
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+}
+
+#[test]
+fn a_trace_goes_on_if_it_is_valid() {
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let world = World::start();
+    let parent = format!("traceparent: {PARENT}");
+    let upper = format!("TraceParent: {}", PARENT.to_uppercase());
+    for method in ["GET", "DELETE"] {
+        for (fields, expected) in [
+            (&[&*parent, "tracestate: a=1", "TraceState: b=2"][..], (Some(PARENT), 2)),
+            (&[&parent, "tracestate: a=1,b"], (Some(PARENT), 0)),
+            (&[&parent], (Some(PARENT), 0)),
+            (&[&parent, &parent, "tracestate: a=1"], (None, 0)),
+            (&[&upper, "tracestate: a=1"], (None, 0)),
+            (&["tracestate: a=1"], (None, 0)),
+        ] {
+            let asked = forwarded(&world, method, "/a", fields);
+            let passed = (asked.field("traceparent"), asked.all("tracestate").len());
+            assert_eq!(passed, expected, "{method} {fields:?}");
+        }
+    }
+}

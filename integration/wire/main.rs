@@ -13,6 +13,7 @@ mod forward;
 mod hostile;
 mod http1;
 mod ipv6;
+mod log;
 mod operate;
 mod pass;
 mod purge;

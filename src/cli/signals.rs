@@ -1,4 +1,5 @@
-//! What signals do: SIGHUP reloads, SIGTERM and SIGINT drain, and each of the two a second time ends the process.
+//! What signals do: SIGHUP reloads, SIGUSR1 opens the access log again, SIGTERM and SIGINT drain, and each of the two a
+//! second time ends the process.
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub(super) fn obey(node: &Node) -> Result<(), Failure> {
     runtime.block_on(async {
         let mut end = End::new().map_err(failed)?;
         let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+        let mut user = signal(SignalKind::user_defined1()).map_err(failed)?;
         notify::ready();
         let told = loop {
             let look_every = node.server.edge().config.reload;
@@ -27,22 +29,23 @@ pub(super) fn obey(node: &Node) -> Result<(), Failure> {
                 () = end.wanted() => break true,
                 () = node.asked_to_drain() => break false,
                 _ = hang_up.recv() => reload(node),
+                _ = user.recv() => reopen_log(node),
                 () = tokio::time::sleep(look_every), if !look_every.is_zero() => look(node),
                 () = tokio::time::sleep(every), if !every.is_zero() => reload_certificates(node),
             }
         };
         notify::stopping();
-        let again = async {
-            // What was begun through the API, a service manager may end with its signal.
-            if !told {
-                end.wanted().await;
+        // What was begun through the API, a service manager may end with its signal.
+        let mut left = if told { 1 } else { 2 };
+        let mut draining = std::pin::pin!(drain(node));
+        while left > 0 {
+            tokio::select! {
+                () = end.wanted() => left -= 1,
+                _ = user.recv() => reopen_log(node),
+                () = &mut draining => return Ok(()),
             }
-            end.wanted().await;
-        };
-        tokio::select! {
-            () = again => events::tell(&Event::EndedAtOnce {}),
-            () = drain(node) => {}
         }
+        events::tell(&Event::EndedAtOnce {});
         Ok(())
     })
 }
@@ -90,6 +93,14 @@ fn reload(node: &Node) {
 fn look(node: &Node) {
     if node.files_changed() {
         reload(node);
+    }
+}
+
+fn reopen_log(node: &Node) {
+    match node.reopen_log() {
+        Ok(Some(file)) => events::tell(&Event::LogReopened { file }),
+        Ok(None) => {}
+        Err(error) => events::tell(&Event::LogNotReopened { error }),
     }
 }
 

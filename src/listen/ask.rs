@@ -6,9 +6,10 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use crate::cache::SchemeClass;
-use crate::pipeline::{Begun, Edge, Refused, RequestLength, RequestView, begin};
+use crate::pipeline::{Answer, Begun, Edge, Refused, RequestLength, RequestView, begin};
 use crate::policy::fields::RequestFields;
 use crate::target::{Scheme, Target, split_port};
+use crate::telemetry::access::Seen;
 use crate::tls::Voice;
 
 /// The client at the other end of a connection.
@@ -39,8 +40,33 @@ pub struct Asked<'a> {
     pub body: RequestLength,
 }
 
+/// The answer to a request that is refused for what it is. `asked`: as much of it as could be read.
+pub fn refuse(edge: &Edge, peer: &Peer, asked: Option<&Asked<'_>>, method: &str, why: Refused) -> Answer<'static> {
+    let mut answer = Answer::refused(why).answering(method);
+    if let Some(access) = &edge.access {
+        let seen = Seen::nothing_of(peer.address, peer.scheme.name());
+        let seen = asked.map_or(seen, |asked| {
+            let (path, query) = match asked.target.split_once('?') {
+                Some((path, query)) => (path, Some(query)),
+                None => (asked.target, None),
+            };
+            Seen {
+                method: Some(asked.method),
+                host: asked.host,
+                path: Some(path),
+                query,
+                version: Some(asked.version),
+                fields: Some(&asked.fields),
+                ..seen
+            }
+        });
+        answer.record.line = access.begin(&seen, edge.clock.monotonic(), Some(answer.status));
+    }
+    answer
+}
+
 /// Decides on a request. An error is of the request itself.
-pub fn ask(edge: &Arc<Edge>, peer: &Peer, asked: Asked<'_>) -> Result<Begun, Refused> {
+pub fn ask(edge: &Arc<Edge>, peer: &Peer, asked: &Asked<'_>) -> Result<Begun, Refused> {
     // RFC 9110 9.3.6: it names no resource to decide on, and an edge is no tunnel.
     if asked.method == "CONNECT" {
         return Err(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"));

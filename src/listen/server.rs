@@ -249,6 +249,9 @@ impl Drop for Server {
                 events::tell(&Event::ThreadPanicked {});
             }
         }
+        if let Some(access) = &self.live.serving().edge.access {
+            access.flush();
+        }
     }
 }
 

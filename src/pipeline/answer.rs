@@ -196,9 +196,19 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// How it is counted, over this protocol.
-    pub fn tally(&self, protocol: Protocol) -> Tally {
-        Tally::new(self.record, protocol, self.status, self.outcome())
+    /// How it is counted and logged, over this protocol; for once, because the line goes with it.
+    pub fn tally(&mut self, protocol: Protocol) -> Tally {
+        let record = std::mem::take(&mut self.record);
+        Tally::new(record, protocol, self.status, self.outcome(), self.detail())
+    }
+
+    /// What more there is to say about it: that of `Cache-Status`, or the error for which the edge answers itself.
+    fn detail(&self) -> Option<&'static str> {
+        let error = match self.head {
+            AnswerHead::Own(error, ..) => Some(error).filter(|error| !error.is_empty()),
+            _ => None,
+        };
+        self.cache_status.detail.or(error)
     }
 
     /// Gives every field of the head, but for those of the connection and of framing other than `Content-Length`.

@@ -11,7 +11,8 @@ use super::purge_method;
 use super::request::{OwnedRequest, RequestView};
 use crate::config::Route;
 use crate::origin::{Interims, RequestBody};
-use crate::telemetry::{MethodClass, Record};
+use crate::telemetry::access::Seen;
+use crate::telemetry::{MethodClass, Record, RequestId};
 
 /// What becomes of a request at once.
 pub enum Begun {
@@ -33,15 +34,24 @@ pub struct Work {
 pub fn begin(edge: &Arc<Edge>, request: &RequestView<'_>) -> Begun {
     let now = edge.clock.monotonic();
     let found = find(edge, request);
-    let record = Record {
+    let record = |id, status| Record {
         site: found.map(|found| found.place),
         method: MethodClass::of(request.method),
         began: now,
+        origin: None,
+        line: edge.access.as_ref().and_then(|access| {
+            let site = found.map(|found| &*found.route.site);
+            access.begin(&seen(request, site, id), now, status)
+        }),
     };
-    let answered = |answer: Answer<'static>| Begun::Answer(Answer { record, ..answer });
-    let own = |answer: Answer<'static>| answered(answer.answering(request.method));
+    let answered = |answer: Answer<'static>, id| {
+        let record = record(id, Some(answer.status));
+        Begun::Answer(Answer { record, ..answer })
+    };
+    let own = |answer: Answer<'static>| answered(answer.answering(request.method), None);
     let work = |route: &Arc<Route>, decision| {
         let request = OwnedRequest::new(request, Arc::clone(route));
+        let record = record(Some(request.id), None);
         Begun::Work(Box::new(Work {
             request,
             decision,
@@ -54,10 +64,12 @@ pub fn begin(edge: &Arc<Edge>, request: &RequestView<'_>) -> Begun {
     let decision = decide_in(edge, found, request, now);
     match decision {
         Decision::Serve(mut serve) => {
-            if let Some(route) = serve.refresh.take() {
-                refresh(edge, OwnedRequest::new(request, route), serve.version.head.key.hash);
+            let refreshing = serve.refresh.take().map(|route| OwnedRequest::new(request, route));
+            let id = refreshing.as_ref().map(|request| request.id);
+            if let Some(request) = refreshing {
+                refresh(edge, request, serve.version.head.key.hash);
             }
-            answered(Answer::stored(serve, now))
+            answered(Answer::stored(serve, now), id)
         }
         Decision::Refuse(refused) => own(Answer {
             hsts: found.and_then(|found| hsts(found.route, request.scheme)),
@@ -65,6 +77,22 @@ pub fn begin(edge: &Arc<Edge>, request: &RequestView<'_>) -> Begun {
         }),
         Decision::Redirect(port) => own(Answer::redirected(request, port)),
         Decision::Fetch(ref route, _) | Decision::Pass(ref route, _) => work(&Arc::clone(route), decision),
+    }
+}
+
+/// What of a request is logged.
+fn seen<'a>(request: &'a RequestView<'a>, site: Option<&'a str>, id: Option<RequestId>) -> Seen<'a> {
+    Seen {
+        client: request.client,
+        scheme: request.scheme.name(),
+        method: Some(request.method),
+        host: Some(&request.host),
+        path: Some(&request.path),
+        query: request.query,
+        version: Some(request.version),
+        fields: Some(&request.fields),
+        site,
+        id,
     }
 }
 
@@ -84,8 +112,12 @@ impl Work {
     /// Does it. `body` is the request's, for a pass.
     pub async fn execute<'a>(self, edge: &'a Arc<Edge>, body: Option<&'a mut (dyn RequestBody + 'a)>) -> Answer<'a> {
         let is_head = &*self.request.method == "HEAD";
-        let record = self.record;
+        let mut record = self.record;
         let answer = execute(edge, self.request, self.decision, body).await;
+        record.origin = answer.record.origin;
+        if let (Some(line), Some(asked)) = (&mut record.line, record.origin) {
+            line.asked(&edge.config.origins[asked.place].reach.name, asked.took);
+        }
         let answer = Answer { record, ..answer };
         answer.answering(if is_head { "HEAD" } else { "GET" })
     }

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::origin::Fetch;
 use crate::purge::{Epoch, Mode, Selector};
+use crate::telemetry::access::AccessLog;
 use crate::telemetry::{SiteCounts, Telemetry};
 
 /// Starts tasks that belong to no request: fills. The edge's runtime, or the simulator's.
@@ -44,6 +45,8 @@ pub struct Edge {
     pub telemetry: Arc<Telemetry>,
     /// What is counted for each site, in the configuration's order, and last for none.
     pub sites: Vec<Arc<SiteCounts>>,
+    /// Where requests are logged, if they are.
+    pub access: Option<Arc<AccessLog>>,
 }
 
 impl Edge {
@@ -69,8 +72,10 @@ impl Edge {
             config,
             clock,
             spawn,
+            access: None,
         }
     }
+
     /// The same, with everything counted in `telemetry`.
     pub fn counting(self, telemetry: Arc<Telemetry>) -> Self {
         Edge {
@@ -98,6 +103,7 @@ impl Edge {
             config,
             clock: Arc::clone(&self.clock),
             spawn: Arc::clone(&self.spawn),
+            access: self.access.clone(),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::policy::cache_status::CacheStatus;
 use crate::policy::fields::Known;
 use crate::policy::reuse::is_error_for_stale;
 use crate::policy::storable::{Asked, Unstorable};
+use crate::telemetry::AskedOrigin;
 
 /// How often a request may find that what it waited for is not for it. Each round is for a reason of its own (another
 /// variant, a version stale on arrival, another client's response); the last it goes alone, whatever the others do.
@@ -72,6 +73,8 @@ struct Round<'e> {
     arrival: u64,
     /// Only a fetch that began after it came will do.
     only_newer: bool,
+    /// The origin, if a fetch was begun for this request, and how long its head took.
+    asked: Option<AskedOrigin>,
 }
 
 /// What a round comes to.
@@ -95,10 +98,17 @@ impl<'e> Round<'e> {
                 ..CacheStatus::default()
             },
             only_newer: false,
+            asked: None,
         }
     }
 
     async fn answer(mut self) -> Answer<'static> {
+        let mut answer = self.answer_of_rounds().await;
+        answer.record.origin = self.asked;
+        answer
+    }
+
+    async fn answer_of_rounds(&mut self) -> Answer<'static> {
         for round in 1..=MAX_ROUNDS {
             self.alone |= round == MAX_ROUNDS;
             let step = match self.join(false) {
@@ -106,7 +116,7 @@ impl<'e> Round<'e> {
                 Join::Lead(fill, Some(follower), permit) => {
                     self.status.collapsed = false;
                     self.run(fill, permit);
-                    self.follow(follower).await
+                    self.lead(follower).await
                 }
                 Join::Follow(follower) => {
                     self.status.collapsed = true;
@@ -217,8 +227,28 @@ impl<'e> Round<'e> {
         }
     }
 
+    /// Follows the fill that was begun for this request.
+    async fn lead(&mut self, follower: Follower) -> Step {
+        let (began, place) = (self.edge.clock.monotonic(), self.request.route.origin);
+        self.asked = Some(AskedOrigin { place, took: None });
+        let head = follower.head().await;
+        if !matches!(head, Outcome::Failed(_)) {
+            let took = self.edge.clock.monotonic().saturating_sub(began);
+            self.asked = Some(AskedOrigin {
+                place,
+                took: Some(took),
+            });
+        }
+        self.read(head, follower)
+    }
+
     async fn follow(&mut self, follower: Follower) -> Step {
-        match follower.head().await {
+        let head = follower.head().await;
+        self.read(head, follower)
+    }
+
+    fn read(&mut self, head: Outcome, follower: Follower) -> Step {
+        match head {
             Outcome::Filling(head) => self.filling(head, follower),
             Outcome::Passing(head, reason) => self.passing(head, reason, follower),
             Outcome::Validated(version) => self.validated(version),

@@ -14,7 +14,7 @@ use crate::cache::object::Head;
 use crate::origin::FetchRequest;
 use crate::policy::fields::{Known, RequestFields};
 use crate::policy::hop::{is_hop_by_hop, is_removable};
-use crate::policy::list;
+use crate::policy::{list, trace};
 
 /// Conditions and ranges: the client's own affair, answered from what is fetched for all.
 const OF_ONE_CLIENT: [HeaderName; 6] = [
@@ -25,6 +25,9 @@ const OF_ONE_CLIENT: [HeaderName; 6] = [
     IF_UNMODIFIED_SINCE,
     RANGE,
 ];
+
+/// What the request is called, here and there. A client's own says nothing to those who look for ours.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The request whose answer serves everyone: a `GET` of the whole representation.
 pub(super) fn for_all(request: &OwnedRequest) -> FetchRequest {
@@ -71,6 +74,9 @@ pub(super) fn rest_of(mut forwarded: FetchRequest, etag: HeaderValue, from: u64)
 pub(super) fn as_it_is(request: &OwnedRequest) -> FetchRequest {
     let mut fields = request.fields.with(|fields| end_to_end(fields, request.version));
     tell_who_asks(&mut fields, request);
+    if let Ok(id) = HeaderValue::from_bytes(&request.id.hex()) {
+        fields.insert(REQUEST_ID, id);
+    }
     let mut target = String::with_capacity(request.path.len() + request.query.as_ref().map_or(0, |q| q.len() + 1));
     target.push_str(&request.path);
     if let Some(query) = &request.query {
@@ -101,6 +107,7 @@ fn end_to_end(fields: &RequestFields<'_>, version: &str) -> HeaderMap {
             || [HOST, CONTENT_LENGTH, EXPECT, FORWARDED, UPGRADE].contains(&name)
             || name.as_str().contains('_')
             || name.as_str().starts_with("x-forwarded-")
+            || breaks_a_trace(fields, &name)
             || named_by_connection(fields, &name);
         if dropped {
             continue;
@@ -135,6 +142,15 @@ fn named_by_connection(fields: &RequestFields<'_>, name: &HeaderName) -> bool {
             .all(Known::Connection)
             .flat_map(list::members)
             .any(|member| member.eq_ignore_ascii_case(name.as_str().as_bytes()))
+}
+
+/// W3C Trace Context 3.2.3, 3.3.1: what is not valid is not passed on, nor is a state without a parent.
+fn breaks_a_trace(fields: &RequestFields<'_>, name: &HeaderName) -> bool {
+    match name.as_str() {
+        trace::TRACEPARENT => trace::trace_id(fields).is_none(),
+        trace::TRACESTATE => trace::trace_id(fields).is_none() || !trace::state_is_valid(fields),
+        _ => false,
+    }
 }
 
 /// `X-Forwarded-*`, and `Forwarded` (RFC 7239 4 to 6).

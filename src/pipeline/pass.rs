@@ -14,7 +14,7 @@ use crate::origin::{Fetched, RequestBody};
 use crate::policy::cache_status::{CacheStatus, Fwd};
 use crate::policy::hop;
 use crate::policy::invalidate::{Target, also_invalidated, invalidates};
-use crate::telemetry::Record;
+use crate::telemetry::{AskedOrigin, Record};
 
 /// Passes a request, with its body if it has one.
 pub(super) async fn pass<'a>(
@@ -30,17 +30,30 @@ pub(super) async fn pass<'a>(
         fwd: Some(fwd),
         ..CacheStatus::default()
     };
-    match origin.fetch(forwarded, body).await {
+    let began = edge.clock.monotonic();
+    let fetched = origin.fetch(forwarded, body).await;
+    let record = Record {
+        origin: Some(AskedOrigin {
+            place: request.route.origin,
+            took: fetched.is_ok().then(|| edge.clock.monotonic().saturating_sub(began)),
+        }),
+        ..Record::default()
+    };
+    match fetched {
         Ok(fetched) => {
             invalidate(edge, request, &method, &fetched);
             let cache_status = CacheStatus {
                 fwd_status: Some(fetched.status.as_u16()),
                 ..status
             };
-            passed(edge, &method, fetched, cache_status)
+            Answer {
+                record,
+                ..passed(edge, &method, fetched, cache_status)
+            }
         }
         Err(error) => Answer {
             cache_status: status,
+            record,
             ..Answer::failed(error)
         },
     }

@@ -10,6 +10,7 @@ use crate::origin::Interims;
 use crate::policy::cache_control::{RequestDirectives, request_directives};
 use crate::policy::fields::{Known, OwnedFields, RequestFields};
 use crate::target::split_port;
+use crate::telemetry::RequestId;
 
 /// A request, borrowed from the transport's buffer. Host and path are normalised: what is routed, keyed and forwarded.
 #[derive(Clone, Debug)]
@@ -107,6 +108,8 @@ pub struct OwnedRequest {
     pub authorization: bool,
     /// The route it takes.
     pub route: Arc<Route>,
+    /// What it is called.
+    pub id: RequestId,
     /// Where interim responses go, if the client takes them.
     pub interims: Option<Arc<Interims>>,
 }
@@ -127,6 +130,7 @@ impl OwnedRequest {
             directives: view.directives(),
             authorization: view.fields.has(Known::Authorization),
             route,
+            id: RequestId::new(),
             interims: None,
         }
     }

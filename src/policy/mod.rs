@@ -26,6 +26,8 @@ pub mod range;
 pub mod reuse;
 /// Whether a response may be stored.
 pub mod storable;
+/// The trace that a request belongs to.
+pub mod trace;
 /// Entity tags, dates and the preconditions made of them.
 pub mod validator;
 /// Which request fields select a variant.

@@ -3,6 +3,7 @@
 //! What a hit counts lies in a shard of its thread's own, so that threads do not wait for one another; a scrape adds the
 //! shards up. All else is counted where it happens.
 
+pub mod access;
 mod counts;
 mod escape;
 pub mod events;
@@ -10,6 +11,7 @@ mod export;
 mod histogram;
 pub mod metrics;
 mod record;
+mod request_id;
 mod site;
 mod timestamp;
 
@@ -21,7 +23,8 @@ pub use counts::{ConnectionCounts, Count, OriginCounts};
 pub use export::Export;
 pub use histogram::Histogram;
 
-pub use record::{MethodClass, Outcome, Protocol, Record, Tally};
+pub use record::{AskedOrigin, MethodClass, Outcome, Protocol, Record, Tally};
+pub use request_id::RequestId;
 pub use site::{SiteCounts, use_shard};
 
 /// Sites that are counted apart; those beyond are counted together, as `other`. The same for origins.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::access::{Ended, Line};
 use super::site::{Answered, SiteCounts};
 use crate::clock::Clock;
 
 /// What is noted when a request is decided on.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Record {
     /// Its site's place in the configuration; none: it belongs to no site.
     pub site: Option<usize>,
@@ -16,6 +17,19 @@ pub struct Record {
     pub method: MethodClass,
     /// When it was read.
     pub began: Duration,
+    /// The origin that was asked for it, if one was.
+    pub origin: Option<AskedOrigin>,
+    /// Its line in the access log, if it may have one.
+    pub line: Option<Line>,
+}
+
+/// An origin that was asked.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedOrigin {
+    /// Its place in the configuration.
+    pub place: usize,
+    /// How long the head of its response took, if it came.
+    pub took: Option<Duration>,
 }
 
 /// Methods, as they are counted.
@@ -77,23 +91,34 @@ pub enum Outcome {
 }
 
 /// An answer on its way: counted when it ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Tally {
     record: Record,
     protocol: Protocol,
     status: StatusCode,
     outcome: Outcome,
+    detail: Option<&'static str>,
     first: Option<Duration>,
 }
 
 impl Tally {
-    /// An answer of this status.
-    pub fn new(record: Record, protocol: Protocol, status: StatusCode, outcome: Outcome) -> Self {
+    /// An answer of this status. `detail` says more about what the cache did.
+    pub fn new(
+        mut record: Record,
+        protocol: Protocol,
+        status: StatusCode,
+        outcome: Outcome,
+        detail: Option<&'static str>,
+    ) -> Self {
+        if let Some(line) = &mut record.line {
+            line.answered(status);
+        }
         Tally {
             record,
             protocol,
             status,
             outcome,
+            detail,
             first: None,
         }
     }
@@ -103,10 +128,21 @@ impl Tally {
         self.first = Some(clock.monotonic());
     }
 
-    /// It has ended after so many bytes of its body, `whole` or not. `sites` are the configuration's, and last what is
+    /// Counts and logs it: it has ended after so many bytes of its body, `whole` or not. `sites` are the configuration's, and last what is
     /// counted for none.
     pub fn ended(self, sites: &[std::sync::Arc<SiteCounts>], bytes: u64, whole: bool, clock: &dyn Clock) {
         let now = clock.monotonic();
+        let first = self.first.unwrap_or(now);
+        if let Some(line) = self.record.line {
+            line.end(&Ended {
+                status: self.status.as_u16(),
+                bytes: Some(bytes),
+                first_byte: Some(first),
+                at: now,
+                outcome: Some(self.outcome),
+                detail: self.detail,
+            });
+        }
         let place = self.record.site.unwrap_or(sites.len().saturating_sub(1));
         let Some(site) = sites.get(place) else { return };
         // What could not be read was not timed.
@@ -118,7 +154,7 @@ impl Tally {
             outcome: self.outcome,
             bytes,
             duration: now.saturating_sub(began),
-            first_byte: self.first.unwrap_or(now).saturating_sub(began),
+            first_byte: first.saturating_sub(began),
             aborted: !whole,
         });
     }

@@ -23,6 +23,11 @@ pub fn use_shard(shard: usize) {
     SHARD.set(shard);
 }
 
+/// The shard of this thread.
+pub(super) fn shard() -> usize {
+    SHARD.get()
+}
+
 /// What is counted for one site.
 #[derive(Debug)]
 pub struct SiteCounts {

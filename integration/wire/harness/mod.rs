@@ -3,6 +3,7 @@
 //! One thread can play all parts, since the edge runs on threads of its own: `client.get("/a")`, `origin.rx()`,
 //! `asked.ok(…)`, `client.rx()`. What comes in any order is brought into one by waiting for it, never by sleeping.
 
+mod access;
 mod client;
 mod message;
 mod origin;
@@ -17,8 +18,10 @@ use verge::config::{self, Config, Speaks};
 use verge::listen::{Bound, OnThisThread, Server};
 use verge::origin::Fetch;
 use verge::pipeline::Edge;
+use verge::telemetry::access::AccessLog;
 use verge::tls::Terminator;
 
+pub use access::Logged;
 pub use client::{Client, Response, request};
 pub use message::{Head, Trouble};
 pub use origin::{Asked, Origin};
@@ -110,6 +113,7 @@ pub fn serve(config: Config, clock: ManualClock) -> Server {
         |origin: &config::Origin| Arc::new(verge::origin::Origin::new(origin.reach.clone()).unwrap()) as Arc<dyn Fetch>;
     let origins = config.origins.iter().map(fetch).collect();
     let bound = Bound::new(&config.listen, config.threads).unwrap();
+    let log = config.log.clone();
     let tls = terminator(&config, &clock);
     let edge = Edge::new(
         Arc::new(config),
@@ -118,6 +122,8 @@ pub fn serve(config: Config, clock: ManualClock) -> Server {
         Arc::new(clock),
         Arc::new(OnThisThread),
     );
+    let access = AccessLog::open(&log, &edge.clock, &edge.telemetry).unwrap();
+    let edge = Edge { access, ..edge };
     Server::start(Arc::new(edge), tls, bound).unwrap()
 }
 

@@ -22,7 +22,7 @@ use self::early::Early;
 use self::head::Wire;
 use self::lent::Lent;
 use self::pump::{Pump, Sent};
-use super::ask::{Asked, Peer, ask};
+use super::ask::{Asked, Peer, ask, refuse};
 use super::buffers::Buffers;
 use super::deadline::Deadline;
 use super::live::Link;
@@ -31,6 +31,7 @@ use crate::cache::SchemeClass;
 use crate::http1::{Framing, HeadStorage, MAX_HEAD, RequestHead, Version, find_head_end, parse_request};
 use crate::origin::RequestBody;
 use crate::pipeline::{Answer, AnswerHead, Begun, Refused, RequestLength, Work};
+use crate::policy::fields::RequestFields;
 use crate::telemetry::Protocol;
 
 /// Read at once, at least.
@@ -184,8 +185,7 @@ impl<S: Transport> Connection<S> {
             Ok(Some((head, consumed))) => (self.decide(&head), consumed),
             Err(refusal) => {
                 let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
-                let method = self.method_so_far();
-                (refused(Refused::new(status, refusal.detail()), method), 0)
+                (self.unread(Refused::new(status, refusal.detail())), 0)
             }
         };
         bytes::Buf::advance(&mut self.buffers.input, consumed);
@@ -215,8 +215,8 @@ impl<S: Transport> Connection<S> {
             keep_alive: head.keep_alive && !self.link.is_leaving(),
             trailers: head.version == Version::Http11 && head.fields.takes_trailers(),
         };
-        match ask(&self.link.edge, &self.peer, asked) {
-            Err(why) => refused(why, head.method),
+        match ask(&self.link.edge, &self.peer, &asked) {
+            Err(why) => self.refused(why, Some(&asked), head.method),
             Ok(Begun::Answer(answer)) => Step::Answer(
                 answer,
                 Wire {
@@ -234,16 +234,28 @@ impl<S: Transport> Connection<S> {
         }
     }
 
-    /// The method of a head that could not be read, as far as answers differ by it.
-    fn method_so_far(&self) -> &'static str {
-        match self.buffers.input.starts_with(b"HEAD ") {
+    /// An answer after which nothing more is read.
+    fn refused(&self, why: Refused, asked: Option<&Asked<'_>>, method: &str) -> Step {
+        let wire = Wire {
+            http10: false,
+            keep_alive: false,
+            trailers: false,
+        };
+        Step::Answer(refuse(&self.link.edge, &self.peer, asked, method, why), wire)
+    }
+
+    /// The same, to a head that could not be read.
+    fn unread(&self, why: Refused) -> Step {
+        // As far as answers differ by it.
+        let method = match self.buffers.input.starts_with(b"HEAD ") {
             true => "HEAD",
             false => "GET",
-        }
+        };
+        self.refused(why, so_far(&self.buffers.input).as_ref(), method)
     }
 
     async fn refuse(&mut self, why: Refused) -> After {
-        match refused(why, self.method_so_far()) {
+        match self.unread(why) {
             Step::Answer(answer, wire) => self.send(answer, wire).await,
             _ => After::Close,
         }
@@ -255,7 +267,7 @@ impl<S: Transport> Connection<S> {
     }
 
     /// Sends an answer behind what is in the output buffer.
-    async fn send_behind(&mut self, answer: Answer<'_>, wire: Wire) -> After {
+    async fn send_behind(&mut self, mut answer: Answer<'_>, wire: Wire) -> After {
         let edge = &self.link.edge;
         let mut tally = answer.tally(self.protocol());
         let limits = &edge.config.client;
@@ -360,7 +372,7 @@ impl<S: Transport> Connection<S> {
                 poll_gone(cx).map(|()| None)
             }
         });
-        let Some(answer) = answered.await else {
+        let Some(mut answer) = answered.await else {
             return After::Close;
         };
         let unread = matches!(answer.head, AnswerHead::Own(..)) && !ended.load(Ordering::Relaxed);
@@ -389,21 +401,32 @@ fn begin_output(output: &mut Vec<u8>, early: Option<Early>) {
     }
 }
 
+/// What the first line of a head that cannot be read seems to say; for the log.
+fn so_far(input: &[u8]) -> Option<Asked<'_>> {
+    let end = memchr::memchr(b'\n', input)?;
+    let line = std::str::from_utf8(input[..end].trim_ascii_end()).ok()?;
+    let mut words = line.split(' ');
+    let (method, target, version) = (words.next()?, words.next()?, words.next()?);
+    Some(Asked {
+        method,
+        target,
+        scheme: None,
+        host: None,
+        fields: RequestFields::new(&[]),
+        version: match version {
+            "HTTP/1.0" => "1.0",
+            "HTTP/1.1" => "1.1",
+            _ => return None,
+        },
+        body: RequestLength::None,
+    })
+}
+
 /// What came of waiting for bytes.
 enum Received {
     Some,
     End,
     TooLate,
-}
-
-/// An answer after which nothing more is read.
-fn refused(refused: Refused, method: &str) -> Step {
-    let wire = Wire {
-        http10: false,
-        keep_alive: false,
-        trailers: false,
-    };
-    Step::Answer(Answer::refused(refused).answering(method), wire)
 }
 
 fn after(sent: Sent, wire: Wire) -> After {

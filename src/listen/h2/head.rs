@@ -49,6 +49,19 @@ pub fn asked<'s, 'h: 's>(
     })
 }
 
+/// What is known of a request that [`asked`] refuses.
+pub fn so_far(head: &request::Parts) -> Asked<'_> {
+    Asked {
+        method: head.method.as_str(),
+        target: head.uri.path_and_query().map_or("", |target| target.as_str()),
+        scheme: head.uri.scheme_str(),
+        host: head.uri.authority().map(|authority| authority.as_str()),
+        fields: RequestFields::new(&[]),
+        version: "2.0",
+        body: RequestLength::None,
+    }
+}
+
 fn is_padded(value: &[u8]) -> bool {
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     is_blank(value.first()) || is_blank(value.last())

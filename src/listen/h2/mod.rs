@@ -24,7 +24,7 @@ use self::head::Lines;
 use self::io::Io;
 use self::ledger::{Ledger, Piece};
 use self::send::{Sending, send_now};
-use super::ask::{Peer, ask};
+use super::ask::{Asked, Peer, ask, refuse};
 use super::deadline::Deadline;
 use super::live::Link;
 use super::transport::Transport;
@@ -213,11 +213,13 @@ impl<S: Transport> Connection<S> {
             Ok(asked) => (asked.body, head::waits(&asked.fields)),
             Err(_) => (RequestLength::None, Ok(false)),
         };
-        let refused = |why: Refused| Begun::Answer(Answer::refused(why).answering(head.method.as_str()));
+        let (edge, peer) = (&self.link.edge, &self.peer);
+        let refused =
+            |why: Refused, asked: &Asked<'_>| Begun::Answer(refuse(edge, peer, Some(asked), head.method.as_str(), why));
         let begun = match (asked, &waits) {
-            (Err(why), _) => refused(why),
-            (_, Err(why)) => refused(*why),
-            (Ok(asked), Ok(_)) => ask(&self.link.edge, &self.peer, asked).unwrap_or_else(refused),
+            (Err(why), _) => refused(why, &head::so_far(&head)),
+            (Ok(asked), Err(why)) => refused(*why, &asked),
+            (Ok(asked), Ok(_)) => ask(edge, peer, &asked).unwrap_or_else(|why| refused(why, &asked)),
         };
         match begun {
             Begun::Answer(answer) => self.answer(answer, respond),
@@ -233,7 +235,7 @@ impl<S: Transport> Connection<S> {
     }
 
     /// Sends an answer whose body is here.
-    fn answer(&self, answer: Answer<'static>, mut respond: SendResponse<Piece>) {
+    fn answer(&self, mut answer: Answer<'static>, mut respond: SendResponse<Piece>) {
         let response = head::response(&answer);
         let mut tally = answer.tally(self.protocol);
         let mut pieces = match answer.body {
@@ -323,7 +325,7 @@ async fn exchange(
             respond.poll_reset(cx).map(|_| None)
         }
     });
-    let Some(answer) = answered.await else { return };
+    let Some(mut answer) = answered.await else { return };
     let mut tally = answer.tally(protocol);
     tally.begun(&*edge.clock);
     let empty = answer.length == BodyLength::NoBody || answer.length == BodyLength::Known(0);
