@@ -13,7 +13,12 @@ use verge::telemetry::metrics::METRICS;
 
 use crate::harness::{Client, Origin, configuration, patient};
 
-const TAGGED: &[&str] = &["Cache-Control: max-age=60", "Surrogate-Key: shop page-7"];
+const TAGGED: &[&str] = &[
+    "Cache-Control: max-age=60",
+    "Surrogate-Key: shop page-7",
+    "Cache-Tag: one,two",
+    "Cache-Groups: \"group a\", \"group b\"",
+];
 
 /// A running edge with an admin listener.
 pub struct Watched {
@@ -111,6 +116,8 @@ fn every_kind_of_purge() {
         json!({ "urls": ["http://example.test/a/b"] }),
         json!({ "urls": ["https://EXAMPLE.test/a/./b#part"] }),
         json!({ "tags": ["other", "page-7"] }),
+        json!({ "tags": ["two"] }),
+        json!({ "tags": ["group b"] }),
         json!({ "prefixes": ["example.test/a"] }),
         json!({ "prefixes": ["https://example.test/a/"] }),
         json!({ "sites": ["*"] }),

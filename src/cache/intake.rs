@@ -15,10 +15,27 @@ use crate::policy::freshness::freshness;
 use crate::policy::storable::{Asked, StorableResponse, Unstorable, storable};
 use crate::policy::validator::{merge_not_modified, validators};
 use crate::policy::vary::{Vary, vary};
-use crate::policy::{cache_control, hop};
+use crate::policy::{cache_control, hop, list};
 
 /// The field lines that name tags, and what separates tags in them.
 const TAG_FIELDS: [(&str, u8); 2] = [("surrogate-key", b' '), ("cache-tag", b',')];
+
+/// RFC 9875 2: a list of strings, each a tag.
+const GROUPS: &str = "cache-groups";
+
+/// The strings of a list of strings (RFC 9651 3.1, 3.3.3), without their parameters; members that are none are left out.
+fn group_names(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    list::members(value).filter_map(|member| {
+        let quoted = list::quoted_length(member)?;
+        let inner = member.get(1..quoted.checked_sub(1)?)?;
+        let mut name = Vec::with_capacity(inner.len());
+        let mut bytes = inner.iter();
+        while let Some(byte) = bytes.next() {
+            name.push(if *byte == b'\\' { *bytes.next()? } else { *byte });
+        }
+        (!name.is_empty()).then_some(name)
+    })
+}
 
 /// A response head as it came, and when.
 pub struct Arrived {
@@ -175,6 +192,10 @@ pub fn confirmed(
 
 /// The hashes of the tags that the fields name, sorted.
 fn tags(secret: &Secret, fields: &HeaderMap) -> Box<[u128]> {
+    let groups = fields
+        .get_all(GROUPS)
+        .iter()
+        .flat_map(|value| group_names(value.as_bytes()));
     let mut tags: Vec<u128> = TAG_FIELDS
         .iter()
         .flat_map(|(name, separator)| {
@@ -187,6 +208,7 @@ fn tags(secret: &Secret, fields: &HeaderMap) -> Box<[u128]> {
         .map(<[u8]>::trim_ascii)
         .filter(|tag| !tag.is_empty())
         .map(|tag| secret.tag(tag))
+        .chain(groups.map(|group| secret.tag(&group)))
         .collect();
     tags.sort_unstable();
     tags.dedup();
@@ -201,5 +223,25 @@ pub fn with_length(head: &Head, length: u64) -> Head {
         fields,
         content_length: Some(length),
         ..head.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_the_strings_of_a_list() {
+        for (value, names) in [
+            (r#""a", "b c";x="y" , "d\"e""#, &["a", "b c", "d\"e"][..]),
+            (r#""a,b""#, &["a,b"]),
+            (r#"token, 7, ("a"), "", "whole""#, &["whole"]),
+            (r#""unclosed"#, &[]),
+            ("", &[]),
+        ] {
+            let got: Vec<_> = group_names(value.as_bytes()).collect();
+            let names: Vec<Vec<u8>> = names.iter().map(|name| name.as_bytes().to_vec()).collect();
+            assert_eq!(got, names, "{value}");
+        }
     }
 }

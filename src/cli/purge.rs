@@ -10,7 +10,7 @@ pub struct Args {
     /// URLs, with all their variants, over http and https alike.
     #[arg(value_name = "URL", required_unless_present_any = ["tag", "prefix", "site", "all"])]
     urls: Vec<String>,
-    /// A tag that responses carry (Surrogate-Key, Cache-Tag); may be given several times.
+    /// A tag that responses carry (Surrogate-Key, Cache-Tag, Cache-Groups); may be given several times.
     #[arg(long)]
     tag: Vec<String>,
     /// The beginning of URLs: HOST/ and as much of the path as wanted; may be given several times.
