@@ -142,17 +142,16 @@ class Verge:
 
     `admin` is where the admin listener is to be, and then its port."""
 
-    def __init__(self, program, folder, config, *flags, core=None, admin=None):
+    def __init__(self, program, folder, config, *flags, core=None, admin="off"):
         path = pathlib.Path(folder, "edge.toml")
         path.write_text(config)
         self.errors = []
         pinned = [] if core is None else ["taskset", "-c", str(core)]
-        flags += ("--admin", admin) if admin else ()
-        self.process = subprocess.Popen([*pinned, program, "run", "--config", path, *flags], stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
+        command = [*pinned, program, "run", "--config", path, "--admin", admin, *flags]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         threading.Thread(target=self.read_errors, daemon=True).start()
         self.ports, self.admin = [], None
-        while len(self.ports) < config.count("[[listen]]") or admin and not self.admin:
+        while len(self.ports) < config.count("[[listen]]") or admin != "off" and not self.admin:
             line = self.process.stdout.readline()
             if not line:
                 self.process.wait()

@@ -236,8 +236,6 @@ def leave_and_return(checks, edges, gdnsd, clients, edge, by_api):
     alive = edges.running[edge].process.poll() is None
     checks(f"{edge} still runs, and answers those who come late", alive and ask(edge, edges.port) == (200, 1000))
     before = {address: sum(client.answered[address] for client in clients) for address in EDGES}
-    if by_api:
-        edges.end(edge)
     checks(f"{edge} ends with code 0", edges.ended(edge) == 0)
     late = {address: sum(client.answered[address] for client in clients) - before[address] for address in EDGES}
     # What was resolved before the pool followed may still have been under way.

@@ -118,6 +118,10 @@ def make_pairs(d, authority, times):
         key.rename(pair / "key.pem")
 
 
+# What Verge says of a reload.
+DONE, FAILED = "verge: reloaded", "not reloaded"
+
+
 def point(d, pair):
     (d / "next").symlink_to(pair)
     os.replace(d / "next", d / "current")
@@ -130,7 +134,7 @@ def reload(verge, d, pair):
     verge.process.send_signal(signal.SIGHUP)
     end = time.monotonic() + 10
     while time.monotonic() < end:
-        if any("were read again" in line or "stay as they were" in line for line in verge.errors[said:]):
+        if any("reloaded" in line for line in verge.errors[said:]):
             break
         time.sleep(0.005)
     return verge.errors[said:]
@@ -170,9 +174,9 @@ def main():
                 if fault:
                     stayed += shown == serial
                     checks(f"{what}: the old certificate is served, and the file named", shown == serial
-                           and "stay as they were" in said[-1] and any(file in line for line in said),
+                           and "not reloaded" in said[-1] and any(file in line for line in said),
                            said[0].replace(name, "…") if said else "nothing said")
-                elif shown == serial and any("were read again" in line for line in said):
+                elif shown == serial and said and "not reloaded" not in said[-1]:
                     followed += 1
                 else:
                     wrong.append(f"{number}: {shown} {said}")

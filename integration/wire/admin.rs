@@ -16,25 +16,31 @@ use crate::harness::{Client, Origin, configuration, patient};
 const TAGGED: &[&str] = &["Cache-Control: max-age=60", "Surrogate-Key: shop page-7"];
 
 /// A running edge with an admin listener.
-struct Watched {
-    node: Arc<Node>,
+pub struct Watched {
+    pub node: Arc<Node>,
+    pub clock: ManualClock,
     admin: Admin,
-    origin: Origin,
+    pub origin: Origin,
 }
 
 impl Watched {
-    fn new(site: &str) -> Watched {
+    pub fn new(site: &str) -> Watched {
         let origin = Origin::start();
         let config = configuration(&format!("http://{}", origin.address), "", site);
         let source = config.clone();
         let clock = ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
-        let node = Node::start(config, Box::new(move || Ok(source.clone())), Arc::new(clock)).unwrap();
+        let node = Node::start(config, Box::new(move || Ok(source.clone())), Arc::new(clock.clone())).unwrap();
         let node = Arc::new(node);
         let admin = Admin::start(&node, admin::bind("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap();
-        Watched { node, admin, origin }
+        Watched {
+            node,
+            clock,
+            admin,
+            origin,
+        }
     }
 
-    fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         Client::to(self.node.server.addresses[0])
     }
 
@@ -56,11 +62,11 @@ impl Watched {
         (head[9..12].parse().unwrap(), content.to_owned())
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    pub fn get(&self, path: &str) -> (u16, String) {
         self.raw(&format!("GET {path} HTTP/1.0\r\n\r\n"))
     }
 
-    fn post(&self, path: &str, content: &Value) -> (u16, Value) {
+    pub fn post(&self, path: &str, content: &Value) -> (u16, Value) {
         let content = content.to_string();
         let (status, answer) = self.raw(&format!(
             "POST {path} HTTP/1.0\r\nVerge-Admin: 1\r\nContent-Length: {}\r\n\r\n{content}",

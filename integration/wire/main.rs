@@ -7,6 +7,7 @@ mod harness;
 mod admin;
 mod caching;
 mod collapse;
+mod explain;
 mod failures;
 mod forward;
 mod hostile;

@@ -1,6 +1,7 @@
 //! The admin listener: health, metrics, and the JSON API. Apart from the threads that serve clients.
 
 mod api;
+mod explain;
 mod guard;
 mod http;
 mod metrics;

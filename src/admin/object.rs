@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::routes::{Call, Reply};
 use super::url::Url;
 use crate::cache::object::{Body, Version};
+use crate::http1::MAX_FIELDS;
 use crate::node::Node;
 use crate::policy::fields::{Field, RequestFields};
 use crate::purge::Verdict;
@@ -56,7 +57,11 @@ pub(super) fn header_lines(call: &Call) -> Result<Vec<Line>, String> {
         }
         _ => Err(format!("`{line}` is not a field; write Name: value")),
     };
-    call.all("header").into_iter().map(split).collect()
+    let lines = call.all("header");
+    if lines.len() > MAX_FIELDS {
+        return Err(format!("{} fields are too many; at most {MAX_FIELDS}", lines.len()));
+    }
+    lines.into_iter().map(split).collect()
 }
 
 fn shown(version: &Version, now: std::time::Duration) -> Value {

@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::guard::Access;
-use super::{api, metrics, object, purge};
+use super::{api, explain, metrics, object, purge};
 use crate::node::Node;
 
 /// The API's description (OpenAPI 3.1).
@@ -120,6 +120,7 @@ routes! {
     GET "/api/sites" Read api::sites, "The sites and their routes.";
     GET "/api/origins" Read api::origins, "The origins and what they were asked.";
     GET "/api/object" Read object::reply, "What is stored for a URL.";
+    GET "/api/explain" Read explain::reply, "What the edge would do with a request, and why.";
     POST "/api/purge" Write purge::reply, "Purges by URL, tag, prefix, site, or all.";
     POST "/api/reload" Write api::reload, "Reads configuration and certificates anew.";
     POST "/api/log-level" Write api::log_level, "Sets the least important level of events that is told, until the next reload.";

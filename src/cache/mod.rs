@@ -168,6 +168,11 @@ impl Cache {
         self.fills.readers()
     }
 
+    /// What is remembered of what would be stored under `id`, at the monotonic time `now`.
+    pub fn remembered(&self, id: u128, now: Duration) -> Option<Remembered> {
+        self.memory.of(id, now)
+    }
+
     /// Keys that are remembered for what their last response or failure was.
     pub fn keys_remembered(&self) -> u64 {
         self.memory.len()

@@ -10,7 +10,8 @@ use super::{Failure, print};
 const REST: &str = r#".SH "SIGNALS"
 .TP
 \fBSIGTERM\fR, \fBSIGINT\fR
-\fBverge run\fR is no longer ready, takes no more connections, finishes the requests under way, and ends.
+\fBverge run\fR is no longer ready, takes no more connections, finishes the requests under way, and ends. A second
+signal ends it at once.
 .TP
 \fBSIGHUP\fR
 \fBverge run\fR reads again what it can read again while it serves.

@@ -4,6 +4,7 @@ mod api;
 mod check;
 mod completions;
 mod demo;
+mod explain;
 mod health;
 mod man;
 mod notify;
@@ -37,6 +38,8 @@ enum Command {
     Health(health::Args),
     /// Purge URLs, tags, prefixes, sites or everything from a running edge.
     Purge(purge::Args),
+    /// Say what a running edge would do with a request, and why.
+    Explain(explain::Args),
     /// Show a running edge's figures.
     Stats(stats::Args),
     /// Print what a shell needs to complete this command line.
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Purge(args) => purge::run(args),
+        Command::Explain(args) => explain::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man => man::run(Cli::command()),

@@ -22,26 +22,36 @@ pub(super) fn obey(node: &Node) -> Result<(), Failure> {
         let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
         let mut user = signal(SignalKind::user_defined1()).map_err(failed)?;
         notify::ready();
-        loop {
+        let told = loop {
             let look_every = node.server.edge().config.reload;
             let every = node.server.tls().map_or(Duration::ZERO, |tls| tls.settings().reload);
             tokio::select! {
-                () = end.wanted() => break,
-                () = node.asked_to_drain() => break,
+                () = end.wanted() => break true,
+                () = node.asked_to_drain() => break false,
                 _ = hang_up.recv() => reload(node),
                 _ = user.recv() => reopen_log(node),
                 () = tokio::time::sleep(look_every), if !look_every.is_zero() => look(node),
                 () = tokio::time::sleep(every), if !every.is_zero() => reload_certificates(node),
             }
-        }
+        };
         notify::stopping();
-        let mut draining = std::pin::pin!(drain(node));
-        loop {
-            tokio::select! {
-                () = end.wanted() => break events::tell(&Event::EndedAtOnce {}),
-                _ = user.recv() => reopen_log(node),
-                () = &mut draining => break,
+        let again = async {
+            // What was begun through the API, a service manager may end with its signal.
+            if !told {
+                end.wanted().await;
             }
+            end.wanted().await;
+        };
+        let reopen = async {
+            while user.recv().await.is_some() {
+                reopen_log(node);
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = again => events::tell(&Event::EndedAtOnce {}),
+            () = reopen => {}
+            () = drain(node) => {}
         }
         Ok(())
     })

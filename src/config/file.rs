@@ -2,6 +2,7 @@
 //! What each key means, its default and its unit stand in `edge.toml.example`.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use super::report::At;
 use super::table::{Key, Many, Named, Required, Table, table};
@@ -192,8 +193,8 @@ pub fn keys() -> BTreeSet<String> {
 
 /// Where a key belongs, if that is one place only: `[cache]` for `ram`.
 pub(super) fn home_of(key: &str) -> Option<String> {
-    let paths = keys();
-    let mut homes = paths.iter().filter_map(|path| match path.rsplit_once('.') {
+    static PATHS: LazyLock<BTreeSet<String>> = LazyLock::new(keys);
+    let mut homes = PATHS.iter().filter_map(|path| match path.rsplit_once('.') {
         Some((table, last)) => (last == key).then_some(table),
         None => (path == key).then_some(""),
     });

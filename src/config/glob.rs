@@ -19,6 +19,12 @@ impl Glob {
         &self.pattern
     }
 
+    /// Whether it matches all that the pattern `other` does.
+    pub fn covers(&self, other: &str) -> bool {
+        // A star of the other is matched by a star alone, as any text is.
+        self.matches(other)
+    }
+
     /// Whether all of `text` matches. Takes at most the product of the two lengths.
     pub fn matches(&self, text: &str) -> bool {
         let (pattern, text) = (self.pattern.as_bytes(), text.as_bytes());
@@ -47,6 +53,22 @@ impl Glob {
 #[cfg(test)]
 mod tests {
     use super::Glob;
+
+    #[test]
+    fn covers() {
+        for (wide, narrow, expected) in [
+            ("*", "/a*b", true),
+            ("/a/*", "/a/b/*", true),
+            ("/a/*", "/a/*", true),
+            ("/a/*", "/a/x", true),
+            ("*/x", "/a/*/x", true),
+            ("/a/b", "/a/*", false),
+            ("/*/x", "/a*", false),
+            ("*a", "a*", false),
+        ] {
+            assert_eq!(Glob::new(wide).covers(narrow), expected, "{wide} {narrow}");
+        }
+    }
 
     #[test]
     fn matches() {

@@ -11,7 +11,8 @@ use toml::de::DeTable;
 use super::Glob;
 use super::file::File;
 use super::report::{At, Place, Report};
-use super::table::{Key, Reader, Table, read_root};
+use super::table::{Key, Table, read_root};
+use super::value::Reader;
 
 /// Bytes that a file may have.
 const LARGEST: u64 = 16 << 20;
@@ -67,23 +68,25 @@ pub(super) fn read_text(name: &str, text: &str, report: &mut Report) -> Option<C
     })
 }
 
-/// Errors of syntax are reported alone: what such a file says otherwise would be guessed.
+/// Reads a text. Where its syntax is so wrong that what it says would be guessed, nothing else is said of it.
 fn parse(name: String, text: &str, report: &mut Report) -> Option<File> {
     let file = report.add(name, text.into());
     let (root, errors) = DeTable::parse_recoverable(text);
+    let mut clear = true;
     for error in &errors {
         let span = error.span().unwrap_or_default();
         let what = match (error.message(), text.get(span.clone())) {
             ("duplicate key", Some(key)) => format!("`{key}` is given twice; keep one of the two"),
             (message, _) if message.starts_with("string values must be quoted") => "put this in quotes".to_owned(),
-            (message, _) => message.replace('\n', " "),
+            (message, _) => {
+                clear = false;
+                message.replace('\n', " ")
+            }
         };
         let offset = span.start;
         report.wrong(Place { file, offset }, what);
     }
-    errors
-        .is_empty()
-        .then(|| read_root(&root, &mut Reader { report, file }))
+    clear.then(|| read_root(&root, &mut Reader { report, file }))
 }
 
 struct Reading<'a> {
@@ -164,10 +167,43 @@ fn identity(path: &Path) -> PathBuf {
 }
 
 fn text_of(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    fs::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
-    match text.len() as u64 > LARGEST {
-        true => Err(io::Error::other("it is larger than 16 MiB")),
-        false => Ok(text),
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other("larger than 16 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use crate::config;
+
+    const SITE: &str = "[[sites]]\nhosts = [\"a\"]\norigin = \"app\"\npurge_token = \"file:FOLDER/token\"\n";
+    const ORIGIN: &str = "[origins.app]\nservers = [\"http://127.0.0.1:3000\"]\n";
+
+    #[test]
+    fn a_configuration_knows_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let write = |name: &str, text: &str| {
+            let text = text.replace("FOLDER", folder.to_str().unwrap());
+            fs::write(folder.join(name), text).unwrap();
+        };
+        fs::create_dir(folder.join("sites")).unwrap();
+        write("edge.toml", "include = [\"sites/*.toml\", \"origins.toml\"]\n");
+        write("sites/a.toml", SITE);
+        write("origins.toml", ORIGIN);
+        write("token", "open-sesame-open-sesame\n");
+        let config = config::read(&folder.join("edge.toml")).unwrap();
+        let relative = |path: &Path| path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+        let mut files: Vec<String> = config.files.iter().map(|path| relative(path)).collect();
+        files.sort();
+        assert_eq!(files, ["edge.toml", "origins.toml", "sites", "sites/a.toml", "token"]);
+        let token = config.sites.iter().next().unwrap().purge_token.as_ref().unwrap();
+        assert!(token.matches(b"open-sesame-open-sesame"));
     }
 }

@@ -15,6 +15,7 @@ mod sites;
 mod table;
 mod transport;
 pub mod units;
+mod value;
 mod warnings;
 
 use std::net::{Ipv4Addr, SocketAddr};

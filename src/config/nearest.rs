@@ -1,20 +1,23 @@
 //! What somebody who wrote a word that does not exist most likely meant.
 
+/// Bytes of a word that is looked for; the time that it takes grows with them.
+const LONGEST: usize = 256;
+
 /// The candidate that is nearest to `word`, if one is near: at most a third of its letters changed, added, left out, or
-/// swapped with their neighbours; case does not count.
+/// swapped with their neighbours, or the word begins with it; case does not count.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONGEST {
+        return None;
+    }
     let word: Vec<char> = word.to_lowercase().chars().collect();
-    candidates
-        .into_iter()
-        .map(|candidate| {
-            (
-                distance(&word, &candidate.to_lowercase().chars().collect::<Vec<_>>()),
-                candidate,
-            )
-        })
-        .filter(|(distance, candidate)| distance * 3 <= candidate.chars().count().max(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let judged = candidates.into_iter().filter_map(|candidate| {
+        let letters: Vec<char> = candidate.to_lowercase().chars().collect();
+        let distance = distance(&word, &letters);
+        let begins = letters.len() >= 3 && word.starts_with(&letters);
+        let near = distance * 3 <= letters.len().max(3);
+        (near || begins).then_some((!near, distance, candidate))
+    });
+    judged.min().map(|(_, _, candidate)| candidate)
 }
 
 /// The mend for a word that is none of `words`: the one most likely meant, else all of them.
@@ -63,6 +66,8 @@ mod tests {
             ("orgiin", Some("origin")),
             ("max_readrs", Some("max_readers")),
             ("rma", Some("ram")),
+            ("ram_size", Some("ram")),
+            ("originator", Some("origin")),
             ("colour", None),
             ("", None),
         ] {

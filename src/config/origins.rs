@@ -6,6 +6,7 @@ use super::report::At;
 use super::resolve::Resolver;
 use super::table::Named;
 use crate::origin::{OriginConfig, Protocol, ServerUrl};
+use crate::target::{normalise_host, split_port};
 
 /// Fetches under way to one origin.
 const DEFAULT_MAX_FETCHES: usize = 1_000;
@@ -30,8 +31,8 @@ fn reach(resolver: &mut Resolver, name: &str, origin: &file::Origin) -> OriginCo
     OriginConfig {
         name: name.to_owned(),
         servers: servers(resolver, name, origin),
-        host: origin.host.value().cloned(),
-        sni: origin.sni.value().cloned(),
+        host: resolver.parsed(&origin.host, None, |text| parse_name(text, true).map(Some)),
+        sni: resolver.parsed(&origin.sni, None, |text| parse_name(text, false).map(Some)),
         protocol: resolver.word(&origin.protocol, default.protocol, "a protocol", &PROTOCOLS),
         ca_file: origin.ca.value().map(Into::into),
         verify: origin.verify.value().copied().unwrap_or(default.verify),
@@ -57,4 +58,15 @@ fn servers(resolver: &mut Resolver, name: &str, origin: &file::Origin) -> Vec<Se
         }
     };
     origin.servers.items().iter().filter_map(server).collect()
+}
+
+/// A host as the origin is to see it, with a port or without.
+fn parse_name(text: &str, port: bool) -> Result<String, String> {
+    match normalise_host(text) {
+        Ok(normal) if !normal.is_empty() && (port || split_port(&normal).1.is_none()) => Ok(text.to_owned()),
+        _ => Err(match port {
+            true => format!("`{text}` is not a host; write a name without scheme, such as \"app.internal\""),
+            false => format!("`{text}` is not a name; write one without scheme and port, such as \"app.example.com\""),
+        }),
+    }
 }

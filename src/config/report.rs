@@ -71,6 +71,11 @@ impl Report {
         self.warnings.push((place.into(), what.into()));
     }
 
+    /// Whether something must be mended.
+    pub(super) fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
     /// `file:line:column` of a place.
     pub(super) fn position(&self, place: Place) -> String {
         let error = self.error((Some(place), String::new()));
@@ -96,16 +101,28 @@ impl Report {
         ConfigError {
             file: source.map(|source| source.name.clone()).unwrap_or_default(),
             at: source.and_then(|source| Some(line_and_column(&source.text, place?.offset))),
-            what,
+            what: on_one_line(what),
         }
     }
+}
+
+/// Words of the file are quoted in what is said of them, and may be anything.
+fn on_one_line(what: String) -> String {
+    if !what.contains(char::is_control) {
+        return what;
+    }
+    let shown = |letter: char| match letter.is_control() {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    what.chars().map(shown).collect()
 }
 
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     (
-        before.matches('\n').count() + 1,
+        memchr::memchr_iter(b'\n', before.as_bytes()).count() + 1,
         before[line_start..].chars().count() + 1,
     )
 }

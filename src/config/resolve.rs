@@ -33,7 +33,9 @@ fn resolve(contents: Option<Contents>, report: Report) -> Result<Config, Vec<Con
     };
     let mut resolver = Resolver { report, paths };
     let config = resolver.config(&file);
-    warnings::of(&file, &config, &mut resolver.report);
+    if !resolver.report.has_errors() {
+        warnings::of(&file, &config, &mut resolver.report);
+    }
     let (errors, warnings) = resolver.report.finish();
     let files = resolver.paths;
     match errors.is_empty() {

@@ -12,7 +12,10 @@ use super::transport::parse_hsts;
 use super::units::parse_size;
 use super::{Glob, Route, Site, SiteTable};
 use crate::policy::reuse::Terms;
-use crate::target::{normalise_host, split_port};
+use crate::target::{normalise_host, normalise_path, split_port};
+
+/// The port of https unless a site says otherwise.
+pub(super) const HTTPS: u16 = 443;
 
 /// Bytes of a request body unless a site says otherwise.
 const MAX_BODY: u64 = 1 << 30;
@@ -83,8 +86,8 @@ fn name(resolver: &mut Resolver, site: &file::Site, hosts: &[String], table: &Si
         return "".into();
     };
     let name = given.value.as_str();
-    if site.name.is_absent() && parse_host(name).is_ok_and(|host| !hosts.contains(&host)) {
-        // That another site has this host is said already.
+    if site.name.is_absent() && !parse_host(name).is_ok_and(|host| hosts.contains(&host)) {
+        // What is wrong with this host is said already.
         return name.into();
     }
     if name.is_empty() || name.contains(char::is_control) {
@@ -163,7 +166,7 @@ fn https_port(resolver: &mut Resolver, settings: &file::Settings) -> u16 {
         let what = "a port is a number from 1 to 65535; that of https is 443";
         resolver.report.wrong(port.place, what);
     }
-    port.map_or(443, |port| port.value)
+    port.map_or(HTTPS, |port| port.value)
 }
 
 /// The place of the origin that is named, among all origins.
@@ -191,12 +194,17 @@ fn parse_path(text: &str) -> Result<Glob, String> {
     if !text.starts_with(['/', '*']) {
         return Err(format!("path `{text}` can never match; begin it with `/` or `*`"));
     }
-    match text.find(['?', '#']) {
-        Some(end) => Err(format!(
-            "path `{text}` can never match: a query is no part of it; write `{}`",
-            &text[..end]
+    if let Some(end) = text.find(['?', '#']) {
+        let mend = &text[..end];
+        return Err(format!(
+            "path `{text}` can never match: a query is no part of it; write `{mend}`"
+        ));
+    }
+    match normalise_path(text) {
+        Ok(normal) if normal != text => Err(format!(
+            "path `{text}` can never match: paths are made normal first; write `{normal}`"
         )),
-        None => Ok(Glob::new(text)),
+        _ => Ok(Glob::new(text)),
     }
 }
 

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Spanned;
-use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
 use super::nearest::nearest;
 use super::report::{At, Place, Report};
+use super::value::{Fault, Reader, TABLE, Value, mismatch, read};
 
 /// What a file says of a key that it may give once.
 #[derive(Clone, Debug, Default)]
@@ -101,24 +102,24 @@ impl<T> Default for Named<T> {
     }
 }
 
-/// A file that is being read.
-pub(super) struct Reader<'a> {
-    pub(super) report: &'a mut Report,
-    /// Which of the report's files.
-    pub(super) file: usize,
+/// What a table has under a name.
+pub(super) enum Entry<'a> {
+    /// Nothing.
+    Absent,
+    /// This, under a name that is nearly the same. Tables are read all the same.
+    Misspelt(&'a Spanned<DeValue<'a>>),
+    /// This.
+    Is(&'a Spanned<DeValue<'a>>),
 }
 
-impl Reader<'_> {
-    fn place<T>(&self, of: &Spanned<T>) -> Place {
-        Place {
-            file: self.file,
-            offset: of.span().start,
+impl<'a> Entry<'a> {
+    fn value(&self) -> Option<&'a Spanned<DeValue<'a>>> {
+        match self {
+            Entry::Absent => None,
+            Entry::Misspelt(value) | Entry::Is(value) => Some(value),
         }
     }
 }
-
-/// What a table has under a name, if anything.
-pub(super) type Entry<'a> = Option<&'a Spanned<DeValue<'a>>>;
 
 /// A table whose keys are known.
 pub(super) trait Table: Sized {
@@ -137,7 +138,7 @@ pub(super) struct Entries<'a> {
     table: &'a DeTable<'a>,
     /// Where the table stands.
     place: Place,
-    /// By the names that were meant: they are read all the same, so that nobody says that they are missing.
+    /// By the names that were probably meant: nobody is to say that they are missing.
     misspelt: BTreeMap<&'static str, &'a Spanned<DeValue<'a>>>,
 }
 
@@ -163,7 +164,11 @@ impl<'a> Entries<'a> {
     }
 
     fn get(&self, name: &str) -> Entry<'a> {
-        self.table.get(name).or(self.misspelt.get(name).copied())
+        match (self.table.get(name), self.misspelt.get(name)) {
+            (Some(value), _) => Entry::Is(value),
+            (None, Some(value)) => Entry::Misspelt(value),
+            (None, None) => Entry::Absent,
+        }
     }
 
     /// What the table says of a key.
@@ -184,8 +189,9 @@ pub(super) trait Field: Sized {
 impl<T: Value> Field for Key<T> {
     fn read(entry: Entry<'_>, _: &str, _: Place, reader: &mut Reader<'_>) -> Self {
         match entry {
-            None => Key::Absent,
-            Some(value) => read(value, reader).map_or(Key::Wrong, Key::Is),
+            Entry::Absent => Key::Absent,
+            Entry::Misspelt(_) => Key::Wrong,
+            Entry::Is(value) => read(value, reader).map_or(Key::Wrong, Key::Is),
         }
     }
 
@@ -212,7 +218,7 @@ fn twice(name: &str, first: Place, second: Place, report: &mut Report) {
 
 impl<T: Value> Field for Required<T> {
     fn read(entry: Entry<'_>, name: &str, table: Place, reader: &mut Reader<'_>) -> Self {
-        if entry.is_none() {
+        if matches!(entry, Entry::Absent) {
             reader.report.wrong(table, format!("missing key `{name}`"));
         }
         Required(Field::read(entry, name, table, reader))
@@ -228,14 +234,11 @@ impl<T: Value> Field for Required<T> {
 }
 
 impl<T: Value> Field for Many<T> {
-    fn read(entry: Entry<'_>, name: &str, table: Place, reader: &mut Reader<'_>) -> Self {
-        let given: Key<Vec<At<T>>> = Field::read(entry, name, table, reader);
+    fn read(entry: Entry<'_>, _: &str, _: Place, reader: &mut Reader<'_>) -> Self {
+        let given = entry.value().map(|value| read(value, reader));
         Many {
-            wrong: matches!(given, Key::Wrong),
-            items: match given {
-                Key::Is(items) => items.value,
-                Key::Absent | Key::Wrong => Vec::new(),
-            },
+            wrong: matches!(given, Some(None)),
+            items: given.flatten().map_or_else(Vec::new, |items: At<Vec<_>>| items.value),
         }
     }
 
@@ -252,7 +255,7 @@ impl<T: Value> Field for Many<T> {
 impl<T: Value + Default> Field for Named<T> {
     fn read(entry: Entry<'_>, _: &str, _: Place, reader: &mut Reader<'_>) -> Self {
         let mut named = Named::default();
-        let Some(value) = entry else { return named };
+        let Some(value) = entry.value() else { return named };
         let tables = table_of(value, reader);
         named.wrong = tables.is_none();
         for (name, value) in tables.into_iter().flatten() {
@@ -283,139 +286,6 @@ impl<T: Value + Default> Field for Named<T> {
     }
 }
 
-/// A type of values.
-pub(super) trait Value: Sized {
-    /// What is written for one.
-    const WRITTEN: &'static str;
-    /// Makes one of what is written.
-    fn make(value: &DeValue<'_>, place: Place, reader: &mut Reader<'_>) -> Result<Self, Fault>;
-    /// Notes the keys within, as [`Table::note_keys`] does.
-    fn note(_path: &str, _paths: &mut BTreeSet<String>) {}
-}
-
-/// Why no value could be made.
-pub(super) enum Fault {
-    /// What is written is of another type.
-    OtherType,
-    /// This is wrong with it.
-    Is(String),
-    /// What is wrong has been reported.
-    Reported,
-}
-
-/// Reads a value. What is wrong is reported, and then there is none.
-fn read<T: Value>(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_>) -> Option<At<T>> {
-    let place = reader.place(value);
-    let what = match T::make(value.get_ref(), place, reader) {
-        Ok(value) => return Some(At { value, place }),
-        Err(Fault::OtherType) => mismatch(T::WRITTEN, value.get_ref()),
-        Err(Fault::Is(what)) => what,
-        Err(Fault::Reported) => return None,
-    };
-    reader.report.wrong(place, what);
-    None
-}
-
-/// Says of what type a value is, and not what it is: it may be a secret.
-fn mismatch(expected: &str, found: &DeValue<'_>) -> String {
-    let text = found.as_str().unwrap_or_default();
-    let found = match found {
-        DeValue::String(_) => "text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number with a fraction",
-        DeValue::Boolean(true) => "true",
-        DeValue::Boolean(false) => "false",
-        DeValue::Datetime(_) => "a date or time",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    };
-    let mend = match (expected, found) {
-        (TEXT, "a whole number" | "a number with a fraction" | "true" | "false" | "a date or time") => {
-            "; put it in quotes"
-        }
-        (WHOLE | NUMBER, "text") if text.parse::<f64>().is_ok() => "; write it without quotes",
-        (BOOLEAN, "text") if ["true", "false"].contains(&text) => "; write it without quotes",
-        (LIST, "a table") => "; write its name in double brackets",
-        (LIST, _) => "; write it in brackets",
-        (TABLE, "a list") => "; write its name in single brackets",
-        _ => "",
-    };
-    format!("expected {expected}, found {found}{mend}")
-}
-
-const TEXT: &str = "text";
-const WHOLE: &str = "a whole number";
-const NUMBER: &str = "a number";
-const BOOLEAN: &str = "true or false";
-const LIST: &str = "a list";
-const TABLE: &str = "a table";
-
-impl Value for String {
-    const WRITTEN: &'static str = TEXT;
-
-    fn make(value: &DeValue<'_>, _: Place, _: &mut Reader<'_>) -> Result<Self, Fault> {
-        value.as_str().map(str::to_owned).ok_or(Fault::OtherType)
-    }
-}
-
-impl Value for bool {
-    const WRITTEN: &'static str = BOOLEAN;
-
-    fn make(value: &DeValue<'_>, _: Place, _: &mut Reader<'_>) -> Result<Self, Fault> {
-        value.as_bool().ok_or(Fault::OtherType)
-    }
-}
-
-impl Value for f64 {
-    const WRITTEN: &'static str = NUMBER;
-
-    fn make(value: &DeValue<'_>, _: Place, _: &mut Reader<'_>) -> Result<Self, Fault> {
-        let float = value.as_float().map(DeFloat::as_str);
-        let integer = value.as_integer().filter(|integer| integer.radix() == 10);
-        let number = float.or(integer.map(DeInteger::as_str)).ok_or(Fault::OtherType)?;
-        let parsed = number.parse();
-        parsed.map_err(|_| Fault::Is(format!("`{number}` is not a number that can be read")))
-    }
-}
-
-macro_rules! whole_numbers {
-    ($($type:ty)*) => {$(
-        impl Value for $type {
-            const WRITTEN: &'static str = WHOLE;
-
-            fn make(value: &DeValue<'_>, _: Place, _: &mut Reader<'_>) -> Result<Self, Fault> {
-                let written = value.as_integer().ok_or(Fault::OtherType)?;
-                let number = i128::from_str_radix(written.as_str(), written.radix()).unwrap_or(i128::MAX);
-                <$type>::try_from(number).map_err(|_| Fault::Is(match number < 0 {
-                    true => format!("expected a whole number, 0 or more, found {number}"),
-                    false => format!("the number is too large; at most {}", <$type>::MAX),
-                }))
-            }
-        }
-    )*};
-}
-
-whole_numbers!(u16 u32 usize);
-
-/// A list without what of it could not be read.
-impl<T: Value> Value for Vec<At<T>> {
-    const WRITTEN: &'static str = LIST;
-
-    fn make(value: &DeValue<'_>, _: Place, reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        let list = value.as_array().ok_or(Fault::OtherType)?;
-        let items: Vec<At<T>> = list.iter().filter_map(|item| read(item, reader)).collect();
-        // Where nothing is left, nobody is to say that it is empty.
-        match items.is_empty() && !list.is_empty() {
-            true => Err(Fault::Reported),
-            false => Ok(items),
-        }
-    }
-
-    fn note(path: &str, paths: &mut BTreeSet<String>) {
-        T::note(&format!("{path}[]"), paths);
-    }
-}
-
 impl<T: Table> Value for T {
     const WRITTEN: &'static str = TABLE;
 
@@ -432,7 +302,7 @@ impl<T: Table> Value for T {
 /// A table that has a key of its own; what it does not say is as by default.
 impl<T: Table + Default> Field for T {
     fn read(entry: Entry<'_>, _: &str, _: Place, reader: &mut Reader<'_>) -> Self {
-        let table = entry.and_then(|value| read(value, reader));
+        let table = entry.value().and_then(|value| read(value, reader));
         table.map_or_else(T::default, |table| table.value)
     }
 
@@ -492,7 +362,7 @@ macro_rules! table {
 
             fn read_keys(
                 entries: &$crate::config::table::Entries<'_>,
-                reader: &mut $crate::config::table::Reader<'_>,
+                reader: &mut $crate::config::value::Reader<'_>,
             ) -> Self {
                 $name {
                     $($key: entries.read(stringify!($key), reader),)*

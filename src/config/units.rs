@@ -24,6 +24,9 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("`{text}` is not a size; write a whole number and a unit, such as \"512MiB\" (B, KiB, MiB, GiB, TiB, KB, MB, GB, TB)"))
 }
 
+/// A hundred years: sums of some of these never overflow.
+const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
+
 /// Parses a duration such as `500ms`, `10s`, `5m`, `2h` or `7d`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     const UNITS: [(&str, u64); 5] = [
@@ -33,13 +36,19 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         ("h", 3_600_000),
         ("d", 86_400_000),
     ];
-    UNITS
+    let duration = UNITS
         .iter()
         .find_map(|(name, unit)| whole(text.strip_suffix(name)?)?.checked_mul(*unit))
         .map(Duration::from_millis)
         .ok_or_else(|| {
             format!("`{text}` is not a duration; write a whole number and a unit, such as \"10s\" (ms, s, m, h, d)")
-        })
+        })?;
+    match duration > LONGEST {
+        true => Err(format!(
+            "`{text}` is longer than anything lasts here; at most \"36500d\""
+        )),
+        false => Ok(duration),
+    }
 }
 
 fn whole(text: &str) -> Option<u64> {

@@ -73,10 +73,12 @@ impl BoundListener {
 }
 
 fn taken(address: &SocketAddr, error: &io::Error) -> io::Error {
-    io::Error::new(
-        error.kind(),
-        format!("cannot listen on {address}: {error}; end the server that does, or name another address"),
-    )
+    let mend = match error.kind() {
+        io::ErrorKind::PermissionDenied => "ports below 1024 take the capability CAP_NET_BIND_SERVICE, or name another",
+        io::ErrorKind::AddrNotAvailable => "this machine does not have it; name one that it has",
+        _ => "end the server that does, or name another address",
+    };
+    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}; {mend}"))
 }
 
 fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {

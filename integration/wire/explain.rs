@@ -1,0 +1,172 @@
+//! What is explained beside what is then done.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::admin::Watched;
+
+/// What is stored for `/a`, and what has happened to it.
+const STATES: [(&str, &[&str], u64); 10] = [
+    ("nothing", &["Cache-Control: no-store"], 0),
+    ("fresh", &["Cache-Control: max-age=60", "ETag: \"1\""], 10),
+    ("expired", &["Cache-Control: max-age=60", "ETag: \"1\""], 100),
+    (
+        "stale-while-revalidate",
+        &["Cache-Control: max-age=60, stale-while-revalidate=60", "ETag: \"1\""],
+        70,
+    ),
+    ("no-cache", &["Cache-Control: no-cache", "ETag: \"1\""], 0),
+    (
+        "soft-purged",
+        &["Cache-Control: max-age=60", "Cache-Tag: t", "ETag: \"1\""],
+        1,
+    ),
+    (
+        "hard-purged",
+        &["Cache-Control: max-age=60", "Cache-Tag: t", "ETag: \"1\""],
+        1,
+    ),
+    (
+        "another variant",
+        &["Cache-Control: max-age=60", "Vary: X-Kind", "ETag: \"1\""],
+        0,
+    ),
+    (
+        "must-revalidate, expired",
+        &["Cache-Control: max-age=60, must-revalidate", "ETag: \"1\""],
+        61,
+    ),
+    (
+        "a guessed lifetime",
+        &["Last-Modified: Tue, 14 Nov 2000 22:13:20 GMT"],
+        10,
+    ),
+];
+
+/// What is asked.
+const REQUESTS: [(&str, &[&str]); 11] = [
+    ("GET", &[]),
+    ("HEAD", &[]),
+    ("POST", &["Content-Length: 0"]),
+    ("DELETE", &[]),
+    ("TRACE", &[]),
+    ("GET", &["Cache-Control: no-cache"]),
+    ("GET", &["Cache-Control: only-if-cached"]),
+    ("GET", &["Cache-Control: max-age=1"]),
+    ("GET", &["Range: bytes=0-1"]),
+    ("GET", &["If-None-Match: \"1\""]),
+    ("GET", &["X-Kind: other", "Accept-Encoding: gzip"]),
+];
+
+#[test]
+fn what_is_explained_is_what_is_done() {
+    let mut cases = 0;
+    for site in ["", "client_may_revalidate = true", "cache = false"] {
+        for (state, fields, age) in STATES {
+            for (method, request) in REQUESTS {
+                cases += 1;
+                let edge = stored(site, state, fields, age);
+                let explained = explained(&edge, method, request);
+                let done = done(&edge, method, request);
+                agree(&explained, &done, &format!("{site:?} {state}: {method} {request:?}"));
+            }
+        }
+    }
+    assert!(cases >= 60, "{cases}");
+}
+
+/// An edge that has come to this state.
+fn stored(site: &str, state: &str, fields: &'static [&'static str], age: u64) -> Watched {
+    let edge = Watched::new(site);
+    edge.origin.answer_all(move |asked| match asked.field("if-none-match") {
+        Some("\"1\"") => asked.not_modified(fields),
+        _ => asked.ok(fields, "body"),
+    });
+    let mut client = edge.client();
+    client.ask("GET", "/a", &["X-Kind: one"]).rx().is(200);
+    edge.clock.advance(Duration::from_secs(age));
+    if state.ends_with("purged") {
+        let soft = state == "soft-purged";
+        assert_eq!(edge.post("/api/purge", &json!({ "tags": ["t"], "soft": soft })).0, 200);
+    }
+    edge
+}
+
+fn explained(edge: &Watched, method: &str, fields: &[&str]) -> Value {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query
+        .append_pair("url", "http://example.test/a")
+        .append_pair("method", method);
+    fields.iter().for_each(|field| {
+        query.append_pair("header", field);
+    });
+    let (status, content) = edge.get(&format!("/api/explain?{}", query.finish()));
+    assert_eq!(status, 200, "{content}");
+    serde_json::from_str(&content).unwrap()
+}
+
+/// Status and `Cache-Status`.
+fn done(edge: &Watched, method: &str, fields: &[&str]) -> (u16, String) {
+    let mut client = edge.client();
+    client.ask(method, "/a", fields);
+    let response = if method == "HEAD" {
+        client.rx_head()
+    } else {
+        client.rx()
+    };
+    let status = response.head.word(1).parse().unwrap();
+    (
+        status,
+        response.head.field("cache-status").unwrap_or_default().to_owned(),
+    )
+}
+
+fn agree(explained: &Value, (status, done): &(u16, String), case: &str) {
+    let said = explained["cache_status"].as_str().unwrap();
+    for part in said.split("; ") {
+        // What comes of a fetch may be told instead of why it was made.
+        let of_fetch = part.starts_with("detail=") && said.contains("fwd=") && done.contains("detail=");
+        assert!(done.contains(part) || of_fetch, "{case}: explained {said}, done {done}");
+    }
+    assert_eq!(
+        said.contains("; hit"),
+        done.contains("; hit"),
+        "{case}: explained {said}, done {done}"
+    );
+    assert_eq!(
+        said.contains("fwd="),
+        done.contains("fwd="),
+        "{case}: explained {said}, done {done}"
+    );
+    if let Some(own) = explained["status"].as_u64() {
+        assert_eq!(own, u64::from(*status), "{case}");
+    }
+    let has_meaning = explained["detail"].is_null() || explained["means"].is_string();
+    assert!(has_meaning, "{case}: {} has no meaning", explained["detail"]);
+}
+
+#[test]
+fn every_code_of_an_answer_has_a_meaning() {
+    use verge::pipeline::details;
+    assert!(details::all().count() > 50);
+    for code in ["expired", "unknown-host", "bare-lf", "no-freshness", "target-percent"] {
+        assert!(details::meaning(code).is_some(), "{code}");
+    }
+}
+
+#[test]
+fn what_cannot_be_explained() {
+    let edge = Watched::new("");
+    for query in [
+        "",
+        "?url=nonsense",
+        "?url=http://a/&method=%20",
+        "?url=http://a/&header=x",
+        "?url=http://a/&client=x",
+    ] {
+        let (status, content) = edge.get(&format!("/api/explain{query}"));
+        assert_eq!(status, 400, "{query}: {content}");
+        assert!(content.contains("error"), "{query}: {content}");
+    }
+}
