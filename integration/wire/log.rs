@@ -1,5 +1,9 @@
 //! The access log: a line an answer, and what it says.
 
+use std::io::{BufRead, BufReader, Lines};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -290,4 +294,83 @@ fn a_log_that_cannot_be_opened_starts_nothing() {
     let errors = Node::start(config, Box::new(|| Err(Vec::new())), clock).err().unwrap();
     let expected = format!("cannot open the access log {}: ", log.path().display());
     assert!(errors.len() == 1 && errors[0].starts_with(&expected), "{errors:?}");
+}
+
+/// The program itself, with its events as JSON.
+struct Program {
+    process: Child,
+    events: Lines<BufReader<ChildStderr>>,
+    address: SocketAddr,
+}
+
+impl Program {
+    fn start(configuration: &Path) -> Program {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_verge"))
+            .args(["run", "--config"])
+            .arg(configuration)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = said.next().unwrap().unwrap();
+        let (_, address) = line.split_once("http://").unwrap();
+        Program {
+            address: address.parse().unwrap(),
+            events: BufReader::new(process.stderr.take().unwrap()).lines(),
+            process,
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -{name} $0"), &id])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// The name of the next event.
+    fn event(&mut self) -> String {
+        let line = self.events.next().unwrap().unwrap();
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        event["event"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It has ended already if the test did not fail.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn the_program_opens_its_log_again_and_loses_no_line() {
+    let (log, moved) = (Logged::new(), Logged::new());
+    let origin = Origin::start();
+    origin.answer_all(|asked| asked.ok(CACHED, "abc"));
+    let file = moved.path().with_extension("toml");
+    let text = format!(
+        "server.threads = 1\nserver.admin = \"127.0.0.1:0\"\nlisten = [{{ address = \"127.0.0.1:0\" }}]\nlog.events = \"json\"\n{}\
+         origins.app.servers = [\"http://{}\"]\n[[sites]]\nhosts = [\"*\"]\norigin = \"app\"\n",
+        log.configuration(),
+        origin.address
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut program = Program::start(&file);
+    let mut client = Client::to(program.address);
+    client.fetch("/a").is(200);
+    std::fs::rename(log.path(), moved.path()).unwrap();
+    program.signal("USR1");
+    assert_eq!(program.event(), "log-reopened");
+    for _ in 0..1_000 {
+        client.fetch("/a").is(200);
+    }
+    program.signal("TERM");
+    assert_eq!([program.event(), program.event()], ["draining", "drained"]);
+    assert!(program.process.wait().unwrap().success());
+    assert_eq!(moved.words("path cache").len() + log.words("path cache").len(), 1_001);
+    assert!(log.lines().len() >= 1_000);
 }

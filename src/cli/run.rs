@@ -8,6 +8,7 @@ use super::{Failure, check, signals};
 use crate::admin::{self, Admin};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Listener, Speaks, units};
+use crate::listen::Server;
 use crate::node::{Node, Source};
 use crate::telemetry::events::{self, Event};
 use crate::tls::{CertificateFiles, ClientCertificates};
@@ -56,13 +57,18 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let admin = admin
         .transpose()
         .map_err(|error| format!("the admin API cannot be served: {error}"))?;
-    for (address, scheme) in node.server.addresses.iter().zip(schemes) {
+    // Who reads where it listens may tell it things by signals.
+    signals::obey(&node, || say_where(&node.server, &schemes, admin.as_ref()))
+}
+
+fn say_where(server: &Server, schemes: &[&str], admin: Option<&Admin>) {
+    for (address, scheme) in server.addresses.iter().zip(schemes) {
         println!("verge: listening on {scheme}://{address}");
     }
-    if let Some(admin) = &admin {
+    if let Some(admin) = admin {
         println!("verge: admin on http://{}", admin.address);
     }
-    if let Some(tls) = node.server.tls().filter(|tls| tls.settings().certificates.is_empty()) {
+    if let Some(tls) = server.tls().filter(|tls| tls.settings().certificates.is_empty()) {
         let names: Vec<String> = tls
             .certificates()
             .into_iter()
@@ -73,7 +79,6 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
             names.join(", ")
         );
     }
-    signals::obey(&node)
 }
 
 /// One error as it is; several are printed, and counted.

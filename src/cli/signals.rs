@@ -11,7 +11,8 @@ use crate::telemetry::events::{self, Event};
 use crate::tls::Reload;
 
 /// Does what signals tell until one of them ends `node`; meanwhile, looks for changed files as often as configured.
-pub(super) fn obey(node: &Node) -> Result<(), Failure> {
+/// `ready` is called once signals are heard.
+pub(super) fn obey(node: &Node, ready: impl FnOnce()) -> Result<(), Failure> {
     let failed = |error: std::io::Error| format!("cannot wait for signals: {error}");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -21,6 +22,7 @@ pub(super) fn obey(node: &Node) -> Result<(), Failure> {
         let mut end = End::new().map_err(failed)?;
         let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
         let mut user = signal(SignalKind::user_defined1()).map_err(failed)?;
+        ready();
         notify::ready();
         let told = loop {
             let look_every = node.server.edge().config.reload;

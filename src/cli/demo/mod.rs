@@ -63,8 +63,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         &mut report,
     ));
     if !args.once {
-        what_to_try(reached, secure, &mut report);
-        signals::obey(&node)?;
+        signals::obey(&node, || what_to_try(reached, secure, &mut report))?;
     }
     match wrong.is_empty() {
         true => Ok(()),
