@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use verge::admin::{self, Admin};
 use verge::clock::ManualClock;
+use verge::config::Config;
 use verge::node::Node;
 use verge::telemetry::metrics::METRICS;
 
@@ -32,6 +33,10 @@ impl Watched {
     pub fn new(site: &str) -> Watched {
         let origin = Origin::start();
         let config = configuration(&format!("http://{}", origin.address), "", site);
+        Watched::of(config, origin)
+    }
+
+    pub fn of(config: Config, origin: Origin) -> Watched {
         let source = config.clone();
         let clock = ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
         let node = Node::start(config, Box::new(move || Ok(source.clone())), Arc::new(clock.clone())).unwrap();

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use verge::config;
+
 use crate::admin::Watched;
+use crate::harness::Origin;
 
 /// What is stored for `/a`, and what has happened to it.
 const STATES: [(&str, &[&str], u64); 10] = [
@@ -94,10 +97,12 @@ fn stored(site: &str, state: &str, fields: &'static [&'static str], age: u64) ->
 }
 
 fn explained(edge: &Watched, method: &str, fields: &[&str]) -> Value {
+    explained_of(edge, "http://example.test/a", method, fields)
+}
+
+fn explained_of(edge: &Watched, url: &str, method: &str, fields: &[&str]) -> Value {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    query
-        .append_pair("url", "http://example.test/a")
-        .append_pair("method", method);
+    query.append_pair("url", url).append_pair("method", method);
     fields.iter().for_each(|field| {
         query.append_pair("header", field);
     });
@@ -108,8 +113,13 @@ fn explained(edge: &Watched, method: &str, fields: &[&str]) -> Value {
 
 /// Status and `Cache-Status`.
 fn done(edge: &Watched, method: &str, fields: &[&str]) -> (u16, String) {
+    done_of(edge, "example.test", method, "/a", fields)
+}
+
+fn done_of(edge: &Watched, host: &str, method: &str, path: &str, fields: &[&str]) -> (u16, String) {
+    let lines: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
     let mut client = edge.client();
-    client.ask(method, "/a", fields);
+    client.tx(format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n"));
     let response = if method == "HEAD" {
         client.rx_head()
     } else {
@@ -144,6 +154,67 @@ fn agree(explained: &Value, (status, done): &(u16, String), case: &str) {
     }
     let has_meaning = explained["detail"].is_null() || explained["means"].is_string();
     assert!(has_meaning, "{case}: {} has no meaning", explained["detail"]);
+}
+
+#[test]
+fn what_a_site_decides() {
+    const SITES: &str = "[[sites]]\nhosts = [\"secure.test\"]\norigin = \"app\"\nredirect_to_https = true\n\
+         [[sites]]\nhosts = [\"example.test\"]\norigin = \"app\"\nmax_body = \"4B\"\npurge_token = \"sesame\"\n\
+         [[sites.routes]]\npath = \"/up/*\"\nupgrade = true\n";
+    let origin = Origin::start();
+    let text = format!(
+        "server.threads = 1\nlisten = [{{ address = \"127.0.0.1:0\" }}]\norigins.app.servers = [\"http://{}\"]\n{SITES}",
+        origin.address
+    );
+    let edge = Watched::of(config::load("test", &text).unwrap(), origin);
+    edge.origin.answer_all(|asked| match asked.line().contains("/broken") {
+        true => asked.close(),
+        false => asked.ok(&["Cache-Control: max-age=60"], "body"),
+    });
+    // Twice, since the second time it is remembered.
+    edge.client().ask("GET", "/broken", &[]).rx().is(502);
+    let sesame: &[&str] = &["Authorization: Bearer sesame"];
+    for (host, method, path, fields, detail) in [
+        ("other.test", "GET", "/a", &[][..], Some("unknown-host")),
+        ("secure.test", "GET", "/a", &[], Some("redirect-to-https")),
+        (
+            "secure.test",
+            "POST",
+            "/a",
+            &["Content-Length: 0"],
+            Some("redirect-to-https"),
+        ),
+        (
+            "example.test",
+            "POST",
+            "/a",
+            &["Content-Length: 5"],
+            Some("body-too-large"),
+        ),
+        ("example.test", "TRACE", "/a", &[], Some("method-not-allowed")),
+        ("example.test", "PURGE", "/a", &[], Some("purge-token")),
+        ("example.test", "PURGE", "/a", sesame, Some("purged")),
+        ("example.test", "GET", "/broken", &[], Some("recent-failure")),
+        (
+            "example.test",
+            "GET",
+            "/none",
+            &["Cache-Control: only-if-cached"],
+            Some("only-if-cached"),
+        ),
+        (
+            "example.test",
+            "GET",
+            "/up/a",
+            &["Connection: upgrade", "Upgrade: x"],
+            None,
+        ),
+    ] {
+        let explained = explained_of(&edge, &format!("http://{host}{path}"), method, fields);
+        assert_eq!(explained["detail"].as_str(), detail, "{method} {host}{path}");
+        let done = done_of(&edge, host, method, path, fields);
+        agree(&explained, &done, &format!("{method} {host}{path} {fields:?}"));
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use http::StatusCode;
 use super::decide::{Decision, Refused, decide, find};
 use super::details::meaning;
 use super::edge::Edge;
+use super::purge_method;
 use super::request::RequestView;
 use crate::cache::object::Version;
 use crate::cache::{Looked, Remembered};
@@ -38,11 +39,20 @@ pub fn explain(edge: &Edge, request: &RequestView<'_>) -> Explanation {
     if let Some(found) = &found {
         steps.extend(routed(edge, found));
     }
-    let decision = decide(edge, request, now);
+    let decision = match purge_method::judge(found, request) {
+        Some(judged) => Decision::Refuse(judged),
+        None => decide(edge, request, now),
+    };
     if let Decision::Serve(_) | Decision::Fetch(..) = decision {
         steps.extend(stored(edge, request, now));
     }
-    let judged = judged(&decision);
+    let mut judged = judged(&decision);
+    if let Decision::Fetch(..) = decision
+        && let Some(Remembered::Failed(_)) = remembered(edge, request, now)
+    {
+        judged.verdict = "the last fetch has just failed; answered with that, or with something stale".to_owned();
+        judged.cache_status.detail = Some("recent-failure");
+    }
     Explanation {
         steps,
         verdict: judged.verdict,
@@ -93,6 +103,14 @@ fn stored(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Vec<(&'stati
         steps.push(("remembered", what_is_remembered(remembered)));
     }
     steps
+}
+
+fn remembered(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Option<Remembered> {
+    let parts = request.key_parts();
+    let looked = edge
+        .cache
+        .lookup(edge.cache.secret().key(&parts), &parts, &request.fields);
+    edge.cache.remembered(looked.id, now)
 }
 
 fn version_steps(version: &Version, looked: &Looked, now: Duration) -> Vec<(&'static str, String)> {

@@ -13,15 +13,24 @@ use crate::purge::{Mode, Selector};
 /// The request's field that asks for a soft purge, with the value `soft`.
 const MODE: &str = "verge-purge";
 
-/// The answer to `PURGE`; `None` if this is another method, or the site knows no `PURGE`.
-pub(super) fn answer(edge: &Edge, found: Option<Found<'_>>, request: &RequestView<'_>) -> Option<Answer<'static>> {
+/// What `PURGE` is answered; `None` if this is another method, or the site knows no `PURGE`.
+pub(super) fn judge(found: Option<Found<'_>>, request: &RequestView<'_>) -> Option<Refused> {
     let token = found?.site.purge_token.as_ref()?;
     if request.method != "PURGE" {
         return None;
     }
-    if !is_allowed(request, token) {
-        let refused = Refused::new(StatusCode::UNAUTHORIZED, "purge-token");
-        return Some(Answer::refused(refused).with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+    Some(match is_allowed(request, token) {
+        true => Refused::new(StatusCode::OK, "purged"),
+        false => Refused::new(StatusCode::UNAUTHORIZED, "purge-token"),
+    })
+}
+
+/// The same, done.
+pub(super) fn answer(edge: &Edge, found: Option<Found<'_>>, request: &RequestView<'_>) -> Option<Answer<'static>> {
+    let judged = judge(found, request)?;
+    if judged.status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Bearer");
+        return Some(Answer::refused(judged).with(header::WWW_AUTHENTICATE, challenge));
     }
     let soft = request
         .fields
@@ -29,7 +38,7 @@ pub(super) fn answer(edge: &Edge, found: Option<Found<'_>>, request: &RequestVie
         .any(|value| value.eq_ignore_ascii_case(b"soft"));
     let mode = if soft { Mode::Soft } else { Mode::Hard };
     edge.purge(&Selector::Url(edge.cache.secret().url(&request.key_parts())), mode);
-    Some(Answer::refused(Refused::new(StatusCode::OK, "purged")))
+    Some(Answer::refused(judged))
 }
 
 /// RFC 6750 2.1
