@@ -217,6 +217,62 @@ fn what_a_site_decides() {
     }
 }
 
+/// What a response is not stored for: the request's fields, the response's, and the code.
+const UNSTORED: &[(&[&str], &[&str], &str)] = &[
+    (
+        &["Cache-Control: no-store"],
+        &["Cache-Control: max-age=60"],
+        "request-no-store",
+    ),
+    (&[], &["Cache-Control: no-store"], "no-store"),
+    (&[], &["Cache-Control: private"], "private"),
+    (
+        &["Authorization: Basic YTpi"],
+        &["Cache-Control: max-age=60"],
+        "authorization",
+    ),
+    (
+        &["Cookie: a=b"],
+        &["Last-Modified: Tue, 14 Nov 2000 22:13:20 GMT"],
+        "cookie",
+    ),
+    (
+        &[],
+        &["Set-Cookie: a=b", "Last-Modified: Tue, 14 Nov 2000 22:13:20 GMT"],
+        "set-cookie",
+    ),
+    (&[], &[], "no-freshness"),
+    (&[], &["Cache-Control: no-cache"], "no-validator"),
+    (&[], &["Cache-Control: max-age=60", "Vary: *"], "vary-star"),
+];
+
+#[test]
+fn what_comes_of_a_response_is_told_and_remembered() {
+    for (request, response, code) in UNSTORED {
+        let edge = Watched::new("");
+        let response: Vec<String> = response.iter().map(|&field| field.to_owned()).collect();
+        edge.origin.answer_all(move |asked| {
+            let fields: Vec<&str> = response.iter().map(String::as_str).collect();
+            asked.ok(&fields, "body");
+        });
+        // Nothing is known yet: the edge can only say that it will fetch.
+        let before = explained(&edge, "GET", request);
+        assert_eq!(before["cache_status"], "verge; fwd=uri-miss", "{code}");
+        let (status, done) = done(&edge, "GET", request);
+        assert_eq!(status, 200, "{code}");
+        assert!(
+            done.starts_with("verge; fwd=uri-miss") && done.contains(&format!("detail={code}")),
+            "{code}: {done}"
+        );
+        assert!(verge::pipeline::details::meaning(code).is_some(), "{code}");
+        agree(
+            &explained(&edge, "GET", request),
+            &done_of(&edge, "example.test", "GET", "/a", request),
+            code,
+        );
+    }
+}
+
 #[test]
 fn every_code_of_an_answer_has_a_meaning() {
     use verge::pipeline::details;
