@@ -267,5 +267,7 @@ fn waits_for_restart(old: &Config, new: &Config) -> Vec<String> {
     };
     wait(old.threads != new.threads, "[server] threads");
     wait(old.cache != new.cache, "[cache]");
+    let admin = |config: &Config| config.admin.as_ref().map(|admin| admin.address);
+    wait(admin(old) != admin(new), "[server] admin");
     waits
 }
