@@ -10,6 +10,8 @@ pub mod cli;
 pub mod clock;
 /// What the operator wants: the file, checked and made into what the program runs on.
 pub mod config;
+/// Files in one folder, and a folder that fails as disks do.
+pub mod device;
 /// HTTP/1.1 on the wire, for both sides.
 pub mod http1;
 /// Taking connections, and HTTP as clients speak it.
