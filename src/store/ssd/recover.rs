@@ -1,0 +1,240 @@
+//! Recovery: what was stored is found again, newest first, while the store is used already.
+//!
+//! ```text
+//! newest segment ──▶ … ──▶ the checkpoint's position ──▶ the checkpoint ─┐
+//!        └──────▶ without a checkpoint: every older segment ──▶──────────┴──▶ over
+//! ```
+//!
+//! Something is entered only if nothing newer took its place: neither what is stored meanwhile, nor what was entered
+//! before, nor a removal. A sealed segment is read by its summary; one that is not, or whose summary is damaged, record by
+//! record, and then gets a summary.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::checkpoint::Checkpoint;
+use super::engine::{Engine, Position};
+use super::format::{ALIGN, Head, Kind, SEGMENT_HEADER, Summarised, aligned, write_summary};
+use super::index::Entry;
+use super::reclaim::read_summary;
+use super::segments::Segment;
+use crate::device::read_fully;
+
+/// Bytes that are read at a time where there is no summary.
+const STEP: usize = 64 * 1024;
+/// Bytes that a head may be before its record is read for it alone.
+const HEAD_AT_ONCE: usize = 4096;
+
+/// What recovery still has to go through. Each step does one segment, or the checkpoint.
+pub struct Recovery {
+    engine: Arc<Engine>,
+    /// Those that the checkpoint does not know all of, the newest last.
+    newer: Vec<Arc<Segment>>,
+    position: Position,
+    checkpoint: Option<Checkpoint>,
+    /// Those that it knows all of, the newest last.
+    older: Vec<Arc<Segment>>,
+}
+
+impl Recovery {
+    /// Finds again what was stored in `segments`, from the oldest to the newest; `checkpoint` is the one that was found.
+    pub fn new(engine: &Arc<Engine>, segments: Vec<Arc<Segment>>, checkpoint: Option<Checkpoint>) -> Recovery {
+        engine.recovering(|recovered| recovered.segments = segments.len() as u64);
+        let checkpoint = checkpoint.filter(|checkpoint| checkpoint.is_of(engine.index.buckets()));
+        let position = checkpoint.as_ref().map(|checkpoint| checkpoint.position).unwrap_or_default();
+        let (older, newer) = segments.into_iter().partition(|segment| segment.id < position.segment);
+        Recovery {
+            engine: Arc::clone(engine),
+            newer,
+            position,
+            checkpoint,
+            older,
+        }
+    }
+
+    /// Goes through all of it.
+    pub fn run(mut self) {
+        while self.step() {}
+    }
+
+    /// Goes on. `false`: it is over.
+    pub fn step(&mut self) -> bool {
+        if let Some(segment) = self.newer.pop() {
+            let from = if segment.id == self.position.segment { self.position.at } else { 0 };
+            enter_segment(&self.engine, &segment, from);
+        } else if let Some(checkpoint) = self.checkpoint.take() {
+            self.restore(&checkpoint);
+        } else if let Some(segment) = self.older.pop() {
+            enter_segment(&self.engine, &segment, 0);
+        } else {
+            self.end();
+            return false;
+        }
+        true
+    }
+
+    fn restore(&mut self, checkpoint: &Checkpoint) {
+        if !restore(&self.engine, checkpoint, &self.engine.segments.all()) {
+            return self.engine.counts.damaged.up();
+        }
+        self.engine.recovering(|recovered| recovered.by_checkpoint = true);
+        // One that the checkpoint does not know is left out: what it knows could have replaced or removed what is in there.
+        for segment in self.older.drain(..) {
+            entered(&self.engine, &segment, 0);
+        }
+    }
+
+    fn end(&self) {
+        let Engine { index, segments, .. } = &*self.engine;
+        // Segments may have been given up after entries that lead to them were looked at.
+        index.sweep(|entry| segments.get(entry.slot()).is_none());
+        index.recovery_ends();
+        self.engine.recovery_is_over();
+    }
+}
+
+fn entered(engine: &Engine, segment: &Segment, records: u64) {
+    segment.entered.store(true, Ordering::SeqCst);
+    engine.recovering(|recovered| {
+        recovered.entered += 1;
+        recovered.records += records;
+    });
+}
+
+/// Enters what a checkpoint knows of segments that are still there. `false`: it is damaged.
+fn restore(engine: &Engine, checkpoint: &Checkpoint, segments: &[Arc<Segment>]) -> bool {
+    let there: HashMap<u64, &Arc<Segment>> = segments.iter().map(|segment| (segment.id, segment)).collect();
+    let mut by_slot: Vec<Option<&Arc<Segment>>> = vec![None; usize::from(u16::MAX) + 1];
+    for known in &checkpoint.segments {
+        let segment = there.get(&known.id).copied().filter(|_| known.id <= checkpoint.position.segment);
+        if let Some(segment) = segment {
+            segment.has_epoch(known.oldest_epoch);
+            by_slot[usize::from(known.slot)] = Some(segment);
+        }
+    }
+    let Position { segment: last, at: end } = checkpoint.position;
+    let mut records = 0;
+    let whole = checkpoint.each(|bucket, entry| {
+        let Some(segment) = by_slot[usize::from(entry.slot())] else { return };
+        // What lies behind the position has been entered already.
+        let within = entry.at() < segment.size() && (segment.id < last || entry.at() < end);
+        if within && !segment.is_gone() && engine.index.restore(bucket, entry.in_slot(segment.slot())) {
+            records += 1;
+        }
+    });
+    engine.recovering(|recovered| recovered.records += records);
+    if whole {
+        for known in &checkpoint.segments {
+            let segment = there.get(&known.id).filter(|_| known.id < last);
+            segment.into_iter().for_each(|segment| segment.set_oldest_epoch(known.oldest_epoch));
+        }
+    }
+    whole
+}
+
+/// Enters the records of a segment from the offset `from` on, the last first.
+fn enter_segment(engine: &Engine, segment: &Arc<Segment>, from: u64) {
+    let (records, oldest_epoch) = match read_summary(segment, engine.seed) {
+        Some(summary) => summary,
+        None => scan_and_seal(engine, segment),
+    };
+    segment.set_oldest_epoch(oldest_epoch);
+    let _entering = segment.entering.lock();
+    if segment.is_gone() {
+        return;
+    }
+    let later = records.iter().rev().filter(|record| record.at >= from && record.at < segment.size());
+    let mut count = 0;
+    for record in later {
+        let place = engine.index.place(record.name, record.part);
+        let entry = Entry::new(segment.slot(), record.at, record.length);
+        match record.kind {
+            // What was stored later has been entered already, and stays.
+            Kind::Tombstone => engine.index.must_not_come_back(place),
+            _ => count += u64::from(engine.index.insert_if_absent(place, entry)),
+        }
+    }
+    entered(engine, segment, count);
+}
+
+/// The records of a segment without a summary, which gets one.
+fn scan_and_seal(engine: &Engine, segment: &Segment) -> (Vec<Summarised>, u64) {
+    let (records, oldest_epoch) = scan(engine, segment);
+    let at = aligned(segment.size());
+    let bytes = write_summary(&records, oldest_epoch, engine.seed, segment.id, at);
+    let fits = at + bytes.len() as u64 <= super::index::MAX_SEGMENT;
+    if fits && segment.file.write_at(at, &bytes).and_then(|()| segment.file.sync()).is_ok() {
+        engine.segments.grow(segment, at + bytes.len() as u64 - segment.size());
+        engine.counts.written.add(bytes.len() as u64);
+    }
+    (records, oldest_epoch)
+}
+
+/// Reads a segment record by record. What is damaged is passed over until a record is right again.
+fn scan(engine: &Engine, segment: &Segment) -> (Vec<Summarised>, u64) {
+    let mut scanner = Scanner {
+        engine,
+        segment,
+        window: Vec::new(),
+        window_at: 0,
+    };
+    let (mut records, mut oldest_epoch) = (Vec::new(), u64::MAX);
+    let (mut at, mut damaged) = (SEGMENT_HEADER, false);
+    while at < segment.size() {
+        match scanner.head(at) {
+            Some(head) => {
+                oldest_epoch = oldest_epoch.min(head.epoch);
+                records.push(Summarised {
+                    name: head.name,
+                    part: head.part,
+                    kind: head.kind,
+                    at,
+                    length: head.length(),
+                });
+                at += head.length();
+            }
+            None => {
+                damaged = true;
+                at += ALIGN;
+            }
+        }
+    }
+    if damaged {
+        engine.counts.damaged.up();
+    }
+    (records, oldest_epoch)
+}
+
+struct Scanner<'a> {
+    engine: &'a Engine,
+    segment: &'a Segment,
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+impl Scanner<'_> {
+    /// The head of the record that begins at `at`, if one does.
+    fn head(&mut self, at: u64) -> Option<Head> {
+        let head = Head::read(self.bytes(at, Head::LEAST)?)?;
+        let (seed, id, size) = (self.engine.seed, self.segment.id, self.segment.size());
+        let bytes = self.bytes(at, head.before_body())?;
+        let whole = at + (head.before_body() + head.body) as u64 <= size;
+        (whole && head.is_right(bytes, seed, id, at)).then_some(head)
+    }
+
+    /// Bytes of the segment from `at` on.
+    fn bytes(&mut self, at: u64, length: usize) -> Option<&[u8]> {
+        let end = self.window_at + self.window.len() as u64;
+        if at < self.window_at || at + length as u64 > end {
+            // After a large record only its head is of interest; among small ones the next is likely to be near.
+            let near = at < end + STEP as u64;
+            self.window.resize(length.max(if near { STEP } else { HEAD_AT_ONCE }), 0);
+            let come = read_fully(&*self.segment.file, at, &mut self.window).unwrap_or(0);
+            self.window.truncate(come);
+            self.window_at = at;
+        }
+        let from = (at - self.window_at) as usize;
+        self.window.get(from..from + length)
+    }
+}
