@@ -3,11 +3,14 @@
 //! A purge is a number. It enters the table, and is acknowledged, before any request that arrives afterwards is
 //! answered; a version is purged if its fetch began under an older number than the newest purge that names it.
 
+mod journal;
 mod table;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
+
+pub use journal::{Journal, Replay, Reserve};
 
 use table::Table;
 

@@ -14,8 +14,8 @@ struct Marks {
 impl Marks {
     fn enter(&mut self, mode: Mode, epoch: Epoch) {
         match mode {
-            Mode::Hard => self.hard = epoch,
-            Mode::Soft => self.soft = epoch,
+            Mode::Hard => self.hard = self.hard.max(epoch),
+            Mode::Soft => self.soft = self.soft.max(epoch),
         }
     }
 
@@ -93,6 +93,29 @@ impl Table {
 
     pub(super) fn len(&self) -> usize {
         self.urls.len() + self.tags.len() + self.sites.len() + self.prefixes.len()
+    }
+
+    /// Purges up to this one are forgotten.
+    pub(super) fn forgotten(&self) -> Epoch {
+        self.forgotten
+    }
+
+    /// Every purge that is remembered, in no order.
+    pub(super) fn each(&self, mut purge: impl FnMut(Epoch, Selector, Mode)) {
+        let mut both = |marks: &Marks, selector: Selector| {
+            for (epoch, mode) in [(marks.hard, Mode::Hard), (marks.soft, Mode::Soft)] {
+                if epoch > 0 {
+                    purge(epoch, selector.clone(), mode);
+                }
+            }
+        };
+        both(&self.all, Selector::All);
+        self.urls.iter().for_each(|(url, marks)| both(marks, Selector::Url(*url)));
+        self.tags.iter().for_each(|(tag, marks)| both(marks, Selector::Tag(*tag)));
+        self.sites.iter().for_each(|(site, marks)| both(marks, Selector::Site(site.clone())));
+        self.prefixes
+            .iter()
+            .for_each(|(prefix, marks)| both(marks, Selector::Prefix(prefix.clone())));
     }
 
     pub(super) fn forget_through(&mut self, epoch: Epoch) {

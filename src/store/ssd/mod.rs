@@ -58,6 +58,7 @@ use writer::Writer;
 
 use crate::clock::Clock;
 use crate::device::Device;
+use crate::purge::Reserve;
 
 /// The writer waits so long for more when little waits for it.
 const LINGER: Duration = Duration::from_millis(50);
@@ -189,6 +190,16 @@ impl Ssd {
     /// Its figures.
     pub fn stats(&self) -> Stats {
         Stats::of(&self.engine, self.pool.waiting())
+    }
+}
+
+impl Reserve for Ssd {
+    fn reserved(&self) -> u64 {
+        self.epochs_reserved()
+    }
+
+    fn reserve(&self, through: u64) -> io::Result<()> {
+        self.reserve_epochs(through)
     }
 }
 
