@@ -107,8 +107,9 @@ impl Ssd {
         self.engine.store.lock().secret
     }
 
-    /// Takes a record to be stored, in place of what has its name and part. Never waits. What it gives says later
-    /// whether the record is on the device.
+    /// Takes a record to be stored, in place of what has its name and part; that is removed even if the record is refused,
+    /// unless it is a chunk, which has only ever one content. Never waits. What it gives says later whether the record
+    /// is on the device.
     pub fn put(&self, record: Record) -> Result<u64, Refused> {
         self.engine.put(record)
     }
@@ -214,10 +215,11 @@ impl Drop for Ssd {
 
 impl Engine {
     fn put(&self, record: Record) -> Result<u64, Refused> {
-        let bytes = record.bytes() as u64;
-        if record.kind != Kind::Chunk {
-            // What it replaces is not found any more, before it is written and even if it never is.
-            self.index.remove(self.index.place(record.name, record.part));
+        let (name, part, bytes) = (record.name, record.part, record.bytes() as u64);
+        let replaces = record.kind != Kind::Chunk;
+        if replaces {
+            // What it replaces is not found any more, even before it is written.
+            self.index.remove(self.index.place(name, part));
         }
         let taken = match self.health.can_write() {
             true => self.queue.put(record),
@@ -228,7 +230,12 @@ impl Engine {
                 self.counts.puts.up();
                 self.counts.put_bytes.add(bytes);
             }
-            Err(_) => self.counts.refused.up(),
+            Err(_) => {
+                self.counts.refused.up();
+                if replaces {
+                    self.remove(name, part);
+                }
+            }
         }
         taken
     }

@@ -139,13 +139,16 @@ impl Writer {
         match asked.record.kind {
             Kind::Tombstone if self.owed.len() < MOST_OWED => self.owed.push_back(asked),
             Kind::Tombstone => self.engine.counts.removals_lost.up(),
-            _ => self.lost(asked.ticket),
+            _ => self.lost(asked.ticket, asked.record.name, asked.record.part),
         }
     }
 
-    fn lost(&self, ticket: u64) {
-        self.engine.counts.refused.up();
-        self.engine.queue.lost(ticket);
+    /// Something was not stored; nor is what it was to replace to be found, should that have been written just before.
+    fn lost(&self, ticket: u64, name: u128, part: u32) {
+        let Engine { counts, queue, index, .. } = &*self.engine;
+        counts.refused.up();
+        queue.lost(ticket);
+        index.remove(index.place(name, part));
     }
 
     fn append(&mut self, asked: Asked, now: Now) -> io::Result<()> {
@@ -162,7 +165,7 @@ impl Writer {
         let Some(open) = &mut self.open else { return Ok(()) };
         if !open.fits(head.length(), self.engine.settings.segment()) {
             // Larger than a segment, which only a test's can be.
-            self.lost(ticket);
+            self.lost(ticket, record.name, record.part);
             return Ok(());
         }
         let (segment, at) = (open.segment.id, open.end());
@@ -369,7 +372,7 @@ impl Writer {
                         ticket: pending.ticket,
                         record: Record::tombstone(pending.name, pending.part),
                     }),
-                    What::Stored => self.lost(pending.ticket),
+                    What::Stored => self.lost(pending.ticket, pending.name, pending.part),
                     What::Moved(_) => {}
                 }
             }

@@ -90,11 +90,13 @@ impl History {
             1 => 0,
             _ => self.below(6_000),
         };
-        match self.rig.engine.put(record(key, version, length as usize)) {
-            Ok(ticket) => self.model.happened(key, (ticket, Some(version))),
-            // Refused: what was there may have become unfindable, and may come back.
-            Err(_) => {}
-        }
+        let record = record(key, version, length as usize);
+        let event = match self.rig.engine.put(record) {
+            Ok(ticket) => (ticket, Some(version)),
+            // Refused: what was there is removed.
+            Err(_) => (self.rig.engine.queue.last_ticket(), None),
+        };
+        self.model.happened(key, event);
     }
 
     fn remove(&mut self) {
