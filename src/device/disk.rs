@@ -42,7 +42,10 @@ impl Disk {
 
 impl Device for Disk {
     fn lock(&self) -> io::Result<bool> {
-        let file = Disk::options().create(true).truncate(false).open(self.path.join(LOCK))?;
+        let file = Disk::options()
+            .create(true)
+            .truncate(false)
+            .open(self.path.join(LOCK))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 *self.lock.lock() = Some(file);

@@ -134,7 +134,10 @@ impl World {
     }
 
     fn used(&self) -> u64 {
-        self.names.values().map(|content| content.lock().current.len() as u64).sum()
+        self.names
+            .values()
+            .map(|content| content.lock().current.len() as u64)
+            .sum()
     }
 
     fn name_change(&mut self, change: Change) {
@@ -281,7 +284,11 @@ impl Device for Faulty {
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
         let world = self.0.lock();
         world.alive()?;
-        world.names.get(name).map(|content| self.file(content)).ok_or_else(not_found)
+        world
+            .names
+            .get(name)
+            .map(|content| self.file(content))
+            .ok_or_else(not_found)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -354,7 +361,11 @@ impl File for InMemory {
             return permitted;
         }
         let more = (at + bytes.len() as u64).saturating_sub(self.content.lock().current.len() as u64);
-        if world.faults.capacity.is_some_and(|capacity| world.used() + more > capacity) {
+        if world
+            .faults
+            .capacity
+            .is_some_and(|capacity| world.used() + more > capacity)
+        {
             return Err(io::ErrorKind::StorageFull.into());
         }
         world.written += bytes.len() as u64;
@@ -410,7 +421,10 @@ mod tests {
             let whole = content.len() == 4000 && content[2000..] == [2; 2000];
             seen[usize::from(whole)] = true;
         }
-        assert_eq!(seen, [true; 2], "an unsynced write is lost or torn at times, and kept at others");
+        assert_eq!(
+            seen, [true; 2],
+            "an unsynced write is lost or torn at times, and kept at others"
+        );
     }
 
     #[test]

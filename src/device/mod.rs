@@ -82,7 +82,10 @@ pub fn read_whole(device: &dyn Device, name: &str, most: u64) -> io::Result<Vec<
     let file = device.open(name)?;
     let size = file.size()?;
     if size > most {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than such a file can be"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "larger than such a file can be",
+        ));
     }
     let mut content = vec![0; size as usize];
     let come = read_fully(&*file, 0, &mut content)?;
@@ -94,7 +97,10 @@ pub fn read_whole(device: &dyn Device, name: &str, most: u64) -> io::Result<Vec<
 /// the old one or the new one.
 pub fn replace(device: &dyn Device, name: &str, content: &[u8]) -> io::Result<Arc<dyn File>> {
     let temporary = format!("{name}.new");
-    if device.remove(&temporary).is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
+    if device
+        .remove(&temporary)
+        .is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
+    {
         return Err(io::Error::other("what an earlier attempt left cannot be removed"));
     }
     let file = device.create(&temporary)?;

@@ -97,7 +97,10 @@ impl Journal {
                 compacted: 0,
             }),
         };
-        let purges = replay.purges.iter().map(|(epoch, selector, mode)| (*epoch, selector, *mode));
+        let purges = replay
+            .purges
+            .iter()
+            .map(|(epoch, selector, mode)| (*epoch, selector, *mode));
         let _ = journal.rewrite(&mut journal.written.lock(), replay.forgotten, purges);
         (journal, replay)
     }
@@ -122,7 +125,10 @@ impl Journal {
     fn append(&self, epoch: Epoch, selector: &Selector, mode: Mode) -> io::Result<u64> {
         self.reserve_for(epoch)?;
         let mut written = self.written.lock();
-        let file = written.file.clone().ok_or_else(|| io::Error::other("there is no journal"))?;
+        let file = written
+            .file
+            .clone()
+            .ok_or_else(|| io::Error::other("there is no journal"))?;
         let mut bytes = Vec::with_capacity(2 * SECTOR);
         write_purge(&mut bytes, written.at, epoch, selector, mode);
         let length = bytes.len() as u64;
@@ -169,7 +175,9 @@ impl Journal {
         let mut written = self.written.lock();
         // All that was written is in the table, for it entered that before.
         let (forgotten, remembered) = purges.remember();
-        let remembered = remembered.iter().map(|(epoch, selector, mode)| (*epoch, selector, *mode));
+        let remembered = remembered
+            .iter()
+            .map(|(epoch, selector, mode)| (*epoch, selector, *mode));
         self.rewrite(&mut written, forgotten, remembered)?;
         *synced = written.count;
         Ok(())
@@ -352,7 +360,8 @@ fn replay(device: &dyn Device, reserved: Epoch) -> Replay {
 }
 
 fn parse(content: &[u8]) -> Option<Replay> {
-    let header = read_entry(content, 0).filter(|header| header.kind == Kind::Header && header.what == VERSION.to_le_bytes())?;
+    let header =
+        read_entry(content, 0).filter(|header| header.kind == Kind::Header && header.what == VERSION.to_le_bytes())?;
     let mut replay = Replay {
         forgotten: header.epoch,
         ..Replay::default()
@@ -440,7 +449,11 @@ mod tests {
                     site: "b",
                     tags: Some(&[]),
                 };
-                assert_eq!(restored.verdict(&names, 12), Verdict::Hard, "after {after}, {url} of {acknowledged}");
+                assert_eq!(
+                    restored.verdict(&names, 12),
+                    Verdict::Hard,
+                    "after {after}, {url} of {acknowledged}"
+                );
             }
             assert!(restored.latest() >= purges.latest());
         }
@@ -462,10 +475,21 @@ mod tests {
 
         purges.forget_through(8);
         journal.compact(&purges).unwrap();
-        journal.record(purges.purge(&Selector::Url(2), Mode::Hard), &Selector::Url(2), Mode::Hard).unwrap();
+        journal
+            .record(
+                purges.purge(&Selector::Url(2), Mode::Hard),
+                &Selector::Url(2),
+                Mode::Hard,
+            )
+            .unwrap();
         let (_, replay) = open(&device.kill(), &reserved);
         assert_eq!((replay.forgotten, replay.damaged), (8, None));
-        let mut left: Vec<_> = replay.purges.iter().map(|(epoch, ..)| *epoch).filter(|epoch| *epoch > 8).collect();
+        let mut left: Vec<_> = replay
+            .purges
+            .iter()
+            .map(|(epoch, ..)| *epoch)
+            .filter(|epoch| *epoch > 8)
+            .collect();
         left.sort_unstable();
         assert_eq!(left, [9, 10, 11, 12, 13]);
     }

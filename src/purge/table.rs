@@ -110,9 +110,15 @@ impl Table {
             }
         };
         both(&self.all, Selector::All);
-        self.urls.iter().for_each(|(url, marks)| both(marks, Selector::Url(*url)));
-        self.tags.iter().for_each(|(tag, marks)| both(marks, Selector::Tag(*tag)));
-        self.sites.iter().for_each(|(site, marks)| both(marks, Selector::Site(site.clone())));
+        self.urls
+            .iter()
+            .for_each(|(url, marks)| both(marks, Selector::Url(*url)));
+        self.tags
+            .iter()
+            .for_each(|(tag, marks)| both(marks, Selector::Tag(*tag)));
+        self.sites
+            .iter()
+            .for_each(|(site, marks)| both(marks, Selector::Site(site.clone())));
         self.prefixes
             .iter()
             .for_each(|(prefix, marks)| both(marks, Selector::Prefix(prefix.clone())));

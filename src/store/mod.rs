@@ -2,6 +2,7 @@
 
 mod gauge;
 mod ram;
+pub mod ssd;
 
 pub use gauge::Gauge;
 pub use ram::{CHUNK, Pool, Ram, Reservation, Weigh};

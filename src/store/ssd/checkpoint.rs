@@ -75,7 +75,9 @@ pub fn write(engine: &Engine) -> io::Result<u64> {
         words.truncate(buckets * BUCKET_SLOTS);
         engine.index.copy(from, &mut words);
         bytes.clear();
-        words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        words
+            .iter()
+            .for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
         let sum = checksum(block_seed(engine.seed, position, block as u64), &bytes);
         bytes.extend_from_slice(&sum.to_le_bytes());
         file.write_at(at, &bytes)?;
@@ -95,7 +97,12 @@ fn header(engine: &Engine, position: Position) -> Vec<u8> {
     bytes[8..16].copy_from_slice(&MAGIC.to_le_bytes());
     bytes[16..20].copy_from_slice(&VERSION.to_le_bytes());
     bytes[24..40].copy_from_slice(&engine.id.to_le_bytes());
-    let numbers = [position.segment, position.at, engine.index.buckets(), segments.len() as u64];
+    let numbers = [
+        position.segment,
+        position.at,
+        engine.index.buckets(),
+        segments.len() as u64,
+    ];
     for (number, field) in numbers.iter().zip(bytes[40..72].chunks_exact_mut(8)) {
         field.copy_from_slice(&number.to_le_bytes());
     }
@@ -170,7 +177,8 @@ impl Checkpoint {
             let come = read_fully(&*self.file, at, &mut bytes).unwrap_or(0);
             at += bytes.len() as u64;
             let (words, sum) = bytes.split_at(buckets * BUCKET);
-            let right = numbers(sum).next() == Some(checksum(block_seed(self.seed, self.position, block as u64), words));
+            let right =
+                numbers(sum).next() == Some(checksum(block_seed(self.seed, self.position, block as u64), words));
             if !right || come != bytes.len() {
                 return false;
             }

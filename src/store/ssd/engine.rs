@@ -135,7 +135,9 @@ impl Engine {
 
     /// Bytes that may be written before something has to go.
     pub fn room(&self) -> u64 {
-        self.capacity.load(Ordering::Relaxed).saturating_sub(self.segments.bytes())
+        self.capacity
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.segments.bytes())
     }
 
     // Recovery.

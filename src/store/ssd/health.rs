@@ -67,7 +67,9 @@ impl Health {
         let told = self.told.lock();
         match self.failing.load(Ordering::Relaxed) {
             failing if failing & READS_FAIL != 0 => State::Failed { why: told.read.clone() },
-            failing if failing & WRITES_FAIL != 0 => State::ReadOnly { why: told.write.clone() },
+            failing if failing & WRITES_FAIL != 0 => State::ReadOnly {
+                why: told.write.clone(),
+            },
             _ => State::Healthy,
         }
     }

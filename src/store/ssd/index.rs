@@ -25,6 +25,9 @@ const LOCKS: usize = 256;
 /// full.
 const LOAD: u64 = 75;
 
+/// Words of 64 bits that say what was touched during recovery: few enough to stay in the processor's cache.
+const TOUCHED: usize = 32 * 1024;
+
 const TAG_BITS: u32 = 18;
 const SEGMENT_BITS: u32 = 16;
 const AT_BITS: u32 = 22;
@@ -130,6 +133,9 @@ pub struct Index {
     entries: AtomicU64,
     /// While recovery goes on: what must not come back, by pair of buckets and tag.
     gone: Mutex<HashSet<u64>>,
+    any_gone: AtomicBool,
+    /// While recovery goes on: a bit for whatever was entered or removed, several sharing one.
+    touched: Box<[AtomicU64]>,
     recovering: AtomicBool,
     /// Entries that had to make room for others because both buckets were full.
     pub displaced: Count,
@@ -144,6 +150,8 @@ impl Index {
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             entries: AtomicU64::new(0),
             gone: Mutex::default(),
+            any_gone: AtomicBool::new(false),
+            touched: (0..TOUCHED).map(|_| AtomicU64::new(0)).collect(),
             recovering: AtomicBool::new(false),
             displaced: Count::default(),
         }
@@ -230,6 +238,7 @@ impl Index {
     /// Puts `entry` at a place, instead of what was there.
     pub fn insert(&self, place: Place, entry: Entry) {
         let _turn = self.turn(place);
+        self.touch(place);
         let entry = entry.tagged(place.tag);
         let mut placed = false;
         for (slot, old) in self.matching(place) {
@@ -254,16 +263,25 @@ impl Index {
     /// Puts `entry` at a place if nothing is there, and nothing was that must not come back. For recovery.
     pub fn insert_if_absent(&self, place: Place, entry: Entry) -> bool {
         let _turn = self.turn(place);
-        if self.find(place).is_some() || self.is_gone(place) {
-            return false;
-        }
-        self.claim(place, entry.tagged(place.tag))
+        self.touch(place);
+        self.may_come_back(place) && self.claim(place, entry.tagged(place.tag))
     }
 
-    /// The same for an entry of a checkpoint, which stood in this bucket.
+    /// The same for an entry of a checkpoint, which stood in this bucket and had room there.
     pub fn restore(&self, bucket: u64, entry: Entry) -> bool {
         let bucket = bucket as usize;
-        bucket < self.buckets.len() && self.insert_if_absent(self.pair(bucket, entry.tag()), entry)
+        if bucket >= self.buckets.len() {
+            return false;
+        }
+        let place = self.pair(bucket, entry.tag());
+        let _turn = self.turn(place);
+        // What nobody has touched is in neither bucket, and the other one need not be looked at.
+        let free = !self.was_touched(place) || self.may_come_back(place);
+        free && (self.claim_in(bucket, entry) || self.claim(place, entry))
+    }
+
+    fn may_come_back(&self, place: Place) -> bool {
+        self.find(place).is_none() && !self.is_gone(place)
     }
 
     /// Takes a free place, in the emptier bucket.
@@ -272,11 +290,15 @@ impl Index {
             let slots = self.buckets[bucket].0.iter();
             slots.filter(|slot| slot.load(Ordering::Relaxed) == 0).count()
         };
-        let first = match free(place.bucket) >= free(place.other) {
-            true => [place.bucket, place.other],
-            false => [place.other, place.bucket],
+        let (first, second) = match free(place.bucket) >= free(place.other) {
+            true => (place.bucket, place.other),
+            false => (place.other, place.bucket),
         };
-        let mut slots = first.into_iter().flat_map(|bucket| self.buckets[bucket].0.iter());
+        self.claim_in(first, entry) || self.claim_in(second, entry)
+    }
+
+    fn claim_in(&self, bucket: usize, entry: Entry) -> bool {
+        let mut slots = self.buckets[bucket].0.iter();
         let claimed = slots.any(|slot| {
             slot.load(Ordering::Relaxed) == 0
                 && slot
@@ -356,17 +378,37 @@ impl Index {
     pub fn recovery_ends(&self) {
         self.recovering.store(false, Ordering::SeqCst);
         *self.gone.lock() = HashSet::new();
+        self.any_gone.store(false, Ordering::SeqCst);
     }
 
     /// What is at this place, and is not known yet, is not to be recovered.
     pub fn must_not_come_back(&self, place: Place) {
+        self.touch(place);
         if self.recovering.load(Ordering::SeqCst) {
             self.gone.lock().insert(Index::gone_key(place));
+            self.any_gone.store(true, Ordering::SeqCst);
         }
     }
 
+    fn touch(&self, place: Place) {
+        if self.recovering.load(Ordering::SeqCst) {
+            let (word, bit) = Index::touched_bit(place);
+            self.touched[word].fetch_or(bit, Ordering::SeqCst);
+        }
+    }
+
+    fn was_touched(&self, place: Place) -> bool {
+        let (word, bit) = Index::touched_bit(place);
+        self.touched[word].load(Ordering::SeqCst) & bit != 0
+    }
+
+    fn touched_bit(place: Place) -> (usize, u64) {
+        let spread = mix(Index::gone_key(place));
+        (spread as usize % TOUCHED, 1 << (spread >> 58))
+    }
+
     fn is_gone(&self, place: Place) -> bool {
-        self.recovering.load(Ordering::SeqCst) && self.gone.lock().contains(&Index::gone_key(place))
+        self.any_gone.load(Ordering::SeqCst) && self.gone.lock().contains(&Index::gone_key(place))
     }
 
     fn gone_key(place: Place) -> u64 {
@@ -406,10 +448,18 @@ mod tests {
 
     #[test]
     fn an_entry_says_what_it_was_told() {
-        for (slot, at, length) in [(0, 64, 64), (1, 128, 65), (65_535, MAX_SEGMENT - 64, 3_000_000), (7, 6400, 16_600)] {
+        for (slot, at, length) in [
+            (0, 64, 64),
+            (1, 128, 65),
+            (65_535, MAX_SEGMENT - 64, 3_000_000),
+            (7, 6400, 16_600),
+        ] {
             let entry = Entry::new(slot, at, length).tagged((1 << TAG_BITS) - 1);
             assert_eq!((entry.slot(), entry.at(), entry.hits()), (slot, at, 0));
-            assert!(entry.most() >= length && entry.most() <= (length * 5 / 4).max(length + 128), "{length}");
+            assert!(
+                entry.most() >= length && entry.most() <= (length * 5 / 4).max(length + 128),
+                "{length}"
+            );
             assert_eq!((entry.in_slot(3).slot(), entry.in_slot(3).at()), (3, at));
         }
         assert!(class_size((1 << SIZE_BITS) - 1) >= super::super::format::MAX_RECORD as u64);
@@ -476,11 +526,42 @@ mod tests {
         index.recovery_begins();
         index.insert(places[0], entry);
         index.remove(places[1]);
-        assert!(!index.insert_if_absent(places[0], Entry::new(9, 64, 64)), "a live write wins");
+        assert!(
+            !index.insert_if_absent(places[0], Entry::new(9, 64, 64)),
+            "a live write wins"
+        );
         assert!(!index.insert_if_absent(places[1], entry), "what was removed");
         assert!(index.insert_if_absent(places[2], entry));
         index.recovery_ends();
         assert!(index.insert_if_absent(places[1], entry));
+    }
+
+    #[test]
+    fn what_a_checkpoint_had_is_restored_where_it_was() {
+        let count = 50_000;
+        let (index, restored) = (Index::new(count), Index::new(count));
+        for number in 0..count {
+            index.insert(index.place(name(number), 0), Entry::new(1, 64 + number * 64, 100));
+        }
+        restored.recovery_begins();
+        let later = restored.place(name(7), 0);
+        restored.insert(later, Entry::new(2, 64, 100));
+        restored.remove(restored.place(name(8), 0));
+        let mut words = vec![0; index.buckets() as usize * SLOTS];
+        index.copy(0, &mut words);
+        for (at, bits) in words.into_iter().enumerate() {
+            if let Some(entry) = Entry::from_bits(bits) {
+                restored.restore((at / SLOTS) as u64, entry);
+            }
+        }
+        assert_eq!(restored.len(), index.len() - 1);
+        assert_eq!(restored.find(later).map(Entry::slot), Some(2));
+        assert_eq!(restored.find(restored.place(name(8), 0)), None);
+        let same = (9..count).filter(|number| {
+            let place = index.place(name(*number), 0);
+            index.find(place) == restored.find(place)
+        });
+        assert!(same.count() as u64 >= count - 20);
     }
 
     #[test]
@@ -528,6 +609,10 @@ mod tests {
         });
         let there = (0..40_000).filter(|number| index.find(index.place(name(*number), 0)).is_some());
         let there = there.count() as u64;
-        assert!((19_900..20_100).contains(&there) && index.len() <= there, "{there} {}", index.len());
+        assert!(
+            (19_900..20_100).contains(&there) && index.len() <= there,
+            "{there} {}",
+            index.len()
+        );
     }
 }

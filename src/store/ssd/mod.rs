@@ -98,7 +98,8 @@ impl Ssd {
             checkpoint: None,
             checkpointing: Arc::default(),
         };
-        ssd.threads.push(start("verge-ssd-write", move || writing.run()).map_err(failed)?);
+        ssd.threads
+            .push(start("verge-ssd-write", move || writing.run()).map_err(failed)?);
         Ok(ssd)
     }
 

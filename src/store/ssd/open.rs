@@ -45,7 +45,9 @@ pub enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OpenError::Locked => f.write_str("another process uses this folder: end it, or give this one another folder"),
+            OpenError::Locked => {
+                f.write_str("another process uses this folder: end it, or give this one another folder")
+            }
             OpenError::Version { found } => write!(
                 f,
                 "the folder is of version {found} of the format, and this program knows {VERSION}: use the program that \
@@ -160,7 +162,10 @@ fn make(
 /// The segments of a folder, from the oldest to the newest; as many of the newest as there is room for.
 fn open_segments(folder: &dyn Device, settings: &Settings) -> Vec<Arc<Segment>> {
     let mut found: Vec<(u64, u64)> = match folder.list() {
-        Ok(listed) => listed.iter().filter_map(|file| Some((segment_of(&file.name)?, file.size))).collect(),
+        Ok(listed) => listed
+            .iter()
+            .filter_map(|file| Some((segment_of(&file.name)?, file.size)))
+            .collect(),
         Err(_) => Vec::new(),
     };
     found.sort_unstable();
@@ -169,7 +174,7 @@ fn open_segments(folder: &dyn Device, settings: &Settings) -> Vec<Arc<Segment>> 
     for (id, size) in found.into_iter().rev() {
         let fits = size <= room && size > SEGMENT_HEADER && size <= super::index::MAX_SEGMENT;
         // One that does not fit ends it: nothing older may stay, or what was replaced could be found again.
-        room = if size <= room { room - size } else { 0 };
+        room = room.saturating_sub(size);
         match folder.open(&file_name(id)).ok().filter(|_| fits) {
             Some(file) => segments.push(Arc::new(Segment::new(id, file, size, 0))),
             None => _ = folder.remove(&file_name(id)),

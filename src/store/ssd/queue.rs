@@ -211,7 +211,11 @@ impl Queue {
         let waiting = self.waiting.lock();
         for one in written {
             let (name, part, ticket) = name(&one);
-            if waiting.removed.get(&(name, part)).is_none_or(|removed| *removed < ticket) {
+            if waiting
+                .removed
+                .get(&(name, part))
+                .is_none_or(|removed| *removed < ticket)
+            {
                 enter(one);
             }
         }

@@ -231,7 +231,9 @@ impl Engine {
         let at = entry.at() + (before + touched.start) as u64;
         let bytes = source.read(at, touched.len(), touched.len())?;
         right(&bytes)?;
-        Ok(Ok(Bytes::from(bytes).slice(wanted.start - touched.start..wanted.end - touched.start)))
+        Ok(Ok(
+            Bytes::from(bytes).slice(wanted.start - touched.start..wanted.end - touched.start)
+        ))
     }
 }
 

@@ -43,7 +43,9 @@ impl Writer {
         self.flush_and_sync(now)?;
         for (record, entry) in self.here(segment, &records) {
             let engine = self.engine();
-            engine.index.remove_entry(engine.index.place(record.name, record.part), entry);
+            engine
+                .index
+                .remove_entry(engine.index.place(record.name, record.part), entry);
         }
         self.remove_segment(segment);
         Ok(())
@@ -72,7 +74,10 @@ impl Writer {
     fn keep_what_was_hit(&mut self, segment: &Arc<Segment>, records: &[Summarised], now: Now) -> io::Result<()> {
         let engine = Arc::clone(self.engine());
         let mut room = (engine.settings.segment() as f64 * engine.settings.reinserted) as u64;
-        let mut hit: Vec<_> = self.here(segment, records).filter(|(_, entry)| entry.hits() > 0).collect();
+        let mut hit: Vec<_> = self
+            .here(segment, records)
+            .filter(|(_, entry)| entry.hits() > 0)
+            .collect();
         hit.sort_by_key(|(record, entry)| (Reverse(entry.hits()), record.at));
         for (record, entry) in hit {
             if record.length > room {
@@ -118,7 +123,10 @@ impl Writer {
             engine.counts.damaged.up();
             return None;
         };
-        let (key, meta) = (&bytes[head.key_at()..][..head.key], &bytes[head.meta_at()..][..head.meta]);
+        let (key, meta) = (
+            &bytes[head.key_at()..][..head.key],
+            &bytes[head.meta_at()..][..head.meta],
+        );
         let epoch = (engine.settings.judge)(&head, key, meta)?;
         Some((head, bytes, epoch))
     }

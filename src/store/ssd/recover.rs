@@ -42,7 +42,10 @@ impl Recovery {
     pub fn new(engine: &Arc<Engine>, segments: Vec<Arc<Segment>>, checkpoint: Option<Checkpoint>) -> Recovery {
         engine.recovering(|recovered| recovered.segments = segments.len() as u64);
         let checkpoint = checkpoint.filter(|checkpoint| checkpoint.is_of(engine.index.buckets()));
-        let position = checkpoint.as_ref().map(|checkpoint| checkpoint.position).unwrap_or_default();
+        let position = checkpoint
+            .as_ref()
+            .map(|checkpoint| checkpoint.position)
+            .unwrap_or_default();
         let (older, newer) = segments.into_iter().partition(|segment| segment.id < position.segment);
         Recovery {
             engine: Arc::clone(engine),
@@ -61,7 +64,11 @@ impl Recovery {
     /// Goes on. `false`: it is over.
     pub fn step(&mut self) -> bool {
         if let Some(segment) = self.newer.pop() {
-            let from = if segment.id == self.position.segment { self.position.at } else { 0 };
+            let from = if segment.id == self.position.segment {
+                self.position.at
+            } else {
+                0
+            };
             enter_segment(&self.engine, &segment, from);
         } else if let Some(checkpoint) = self.checkpoint.take() {
             self.restore(&checkpoint);
@@ -88,7 +95,8 @@ impl Recovery {
     fn end(&self) {
         let Engine { index, segments, .. } = &*self.engine;
         // Segments may have been given up after entries that lead to them were looked at.
-        index.sweep(|entry| segments.get(entry.slot()).is_none());
+        let taken = segments.taken();
+        index.sweep(|entry| !taken[usize::from(entry.slot())] && segments.get(entry.slot()).is_none());
         index.recovery_ends();
         self.engine.recovery_is_over();
     }
@@ -107,7 +115,10 @@ fn restore(engine: &Engine, checkpoint: &Checkpoint, segments: &[Arc<Segment>]) 
     let there: HashMap<u64, &Arc<Segment>> = segments.iter().map(|segment| (segment.id, segment)).collect();
     let mut by_slot: Vec<Option<&Arc<Segment>>> = vec![None; usize::from(u16::MAX) + 1];
     for known in &checkpoint.segments {
-        let segment = there.get(&known.id).copied().filter(|_| known.id <= checkpoint.position.segment);
+        let segment = there
+            .get(&known.id)
+            .copied()
+            .filter(|_| known.id <= checkpoint.position.segment);
         if let Some(segment) = segment {
             segment.has_epoch(known.oldest_epoch);
             by_slot[usize::from(known.slot)] = Some(segment);
@@ -116,7 +127,9 @@ fn restore(engine: &Engine, checkpoint: &Checkpoint, segments: &[Arc<Segment>]) 
     let Position { segment: last, at: end } = checkpoint.position;
     let mut records = 0;
     let whole = checkpoint.each(|bucket, entry| {
-        let Some(segment) = by_slot[usize::from(entry.slot())] else { return };
+        let Some(segment) = by_slot[usize::from(entry.slot())] else {
+            return;
+        };
         // What lies behind the position has been entered already.
         let within = entry.at() < segment.size() && (segment.id < last || entry.at() < end);
         if within && !segment.is_gone() && engine.index.restore(bucket, entry.in_slot(segment.slot())) {
@@ -127,7 +140,9 @@ fn restore(engine: &Engine, checkpoint: &Checkpoint, segments: &[Arc<Segment>]) 
     if whole {
         for known in &checkpoint.segments {
             let segment = there.get(&known.id).filter(|_| known.id < last);
-            segment.into_iter().for_each(|segment| segment.set_oldest_epoch(known.oldest_epoch));
+            segment
+                .into_iter()
+                .for_each(|segment| segment.set_oldest_epoch(known.oldest_epoch));
         }
     }
     whole
@@ -144,7 +159,10 @@ fn enter_segment(engine: &Engine, segment: &Arc<Segment>, from: u64) {
     if segment.is_gone() {
         return;
     }
-    let later = records.iter().rev().filter(|record| record.at >= from && record.at < segment.size());
+    let later = records
+        .iter()
+        .rev()
+        .filter(|record| record.at >= from && record.at < segment.size());
     let mut count = 0;
     for record in later {
         let place = engine.index.place(record.name, record.part);
@@ -164,7 +182,13 @@ fn scan_and_seal(engine: &Engine, segment: &Segment) -> (Vec<Summarised>, u64) {
     let at = aligned(segment.size());
     let bytes = write_summary(&records, oldest_epoch, engine.seed, segment.id, at);
     let fits = at + bytes.len() as u64 <= super::index::MAX_SEGMENT;
-    if fits && segment.file.write_at(at, &bytes).and_then(|()| segment.file.sync()).is_ok() {
+    if fits
+        && segment
+            .file
+            .write_at(at, &bytes)
+            .and_then(|()| segment.file.sync())
+            .is_ok()
+    {
         engine.segments.grow(segment, at + bytes.len() as u64 - segment.size());
         engine.counts.written.add(bytes.len() as u64);
     }
@@ -229,7 +253,8 @@ impl Scanner<'_> {
         if at < self.window_at || at + length as u64 > end {
             // After a large record only its head is of interest; among small ones the next is likely to be near.
             let near = at < end + STEP as u64;
-            self.window.resize(length.max(if near { STEP } else { HEAD_AT_ONCE }), 0);
+            self.window
+                .resize(length.max(if near { STEP } else { HEAD_AT_ONCE }), 0);
             let come = read_fully(&*self.segment.file, at, &mut self.window).unwrap_or(0);
             self.window.truncate(come);
             self.window_at = at;

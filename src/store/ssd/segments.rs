@@ -158,6 +158,14 @@ impl Segments {
         }
     }
 
+    /// Which slots have a segment.
+    pub fn taken(&self) -> Vec<bool> {
+        let slots = self.slots.load();
+        let mut taken: Vec<bool> = slots.iter().map(Option::is_some).collect();
+        taken.resize(SEGMENT_SLOTS, false);
+        taken
+    }
+
     /// The segment in a slot.
     pub fn get(&self, slot: u16) -> Option<Arc<Segment>> {
         self.slots.load().get(usize::from(slot)).cloned().flatten()
@@ -187,7 +195,11 @@ impl Segments {
     /// The oldest epoch of any record in any of them; all ones if there is none.
     pub fn oldest_epoch(&self) -> u64 {
         let order = self.order.lock();
-        order.iter().map(|segment| segment.oldest_epoch()).min().unwrap_or(u64::MAX)
+        order
+            .iter()
+            .map(|segment| segment.oldest_epoch())
+            .min()
+            .unwrap_or(u64::MAX)
     }
 }
 
@@ -201,7 +213,13 @@ mod tests {
         for id in [0, 1, 0xabc, u64::MAX] {
             assert_eq!(segment_of(&file_name(id)), Some(id));
         }
-        for other in ["segment-1", "segment-000000000000000g", "checkpoint", "segment-00000000000000000", ""] {
+        for other in [
+            "segment-1",
+            "segment-000000000000000g",
+            "checkpoint",
+            "segment-00000000000000000",
+            "",
+        ] {
             assert_eq!(segment_of(other), None, "{other}");
         }
     }
@@ -218,7 +236,10 @@ mod tests {
         assert_eq!(ids, [65_534, 65_535, 65_536, 65_537]);
         assert_eq!(segments.add(ids.into_iter().map(segment).collect()).len(), 4);
         assert!(segments.add(vec![segment(131_070)]).is_empty(), "its slot is taken");
-        assert_eq!((segments.bytes(), segments.len(), segments.oldest_epoch()), (400, 4, 65_534));
+        assert_eq!(
+            (segments.bytes(), segments.len(), segments.oldest_epoch()),
+            (400, 4, 65_534)
+        );
         let oldest = segments.oldest(None).unwrap();
         assert_eq!((oldest.id, segments.oldest(Some(65_534)).unwrap().id), (65_534, 65_535));
         segments.remove(&oldest);

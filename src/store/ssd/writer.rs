@@ -145,7 +145,9 @@ impl Writer {
 
     /// Something was not stored; nor is what it was to replace to be found, should that have been written just before.
     fn lost(&self, ticket: u64, name: u128, part: u32) {
-        let Engine { counts, queue, index, .. } = &*self.engine;
+        let Engine {
+            counts, queue, index, ..
+        } = &*self.engine;
         counts.refused.up();
         queue.lost(ticket);
         index.remove(index.place(name, part));
@@ -283,7 +285,9 @@ impl Writer {
         self.flush(now)?;
         self.sync()?;
         let Some(open) = self.open.take() else { return Ok(()) };
-        let Open { segment, summary, at, .. } = open;
+        let Open {
+            segment, summary, at, ..
+        } = open;
         let bytes = write_summary(&summary, segment.oldest_epoch(), self.engine.seed, segment.id, at);
         segment.file.write_at(at, &bytes)?;
         self.engine.segments.grow(&segment, bytes.len() as u64);
@@ -308,7 +312,14 @@ impl Writer {
     }
 
     /// Appends a record of another segment as it is, but for its epoch. `false`: there is no room for it.
-    pub(super) fn keep(&mut self, head: &Head, mut record: Vec<u8>, from: Entry, epoch: u64, now: Now) -> io::Result<bool> {
+    pub(super) fn keep(
+        &mut self,
+        head: &Head,
+        mut record: Vec<u8>,
+        from: Entry,
+        epoch: u64,
+        now: Now,
+    ) -> io::Result<bool> {
         let size = self.engine.settings.segment();
         let Some(open) = self.open.as_mut().filter(|open| open.fits(head.length(), size)) else {
             return Ok(false);
@@ -326,7 +337,9 @@ impl Writer {
     /// Puts what was written on the device, if it has waited long enough.
     pub fn sync_if_due(&mut self, now: Now, sync_now: bool) {
         let after = self.engine.settings.sync_after;
-        let due = self.unsynced.is_some_and(|since| sync_now || now.monotonic.saturating_sub(since) >= after);
+        let due = self
+            .unsynced
+            .is_some_and(|since| sync_now || now.monotonic.saturating_sub(since) >= after);
         let result = match due {
             true => self.sync(),
             false => Ok(()),
@@ -385,7 +398,12 @@ impl Writer {
 
     /// The file system has less room than was set: what there is now is all there will be, and the oldest of it goes.
     fn shrink(&mut self) {
-        let Engine { segments, capacity, settings, .. } = &*self.engine;
+        let Engine {
+            segments,
+            capacity,
+            settings,
+            ..
+        } = &*self.engine;
         let bytes = segments.bytes().max(settings.least_size());
         capacity.fetch_min(bytes, Ordering::Relaxed);
         if let Some(oldest) = segments.oldest(None) {

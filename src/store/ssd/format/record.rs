@@ -146,10 +146,20 @@ impl Head {
         fixed[8..12].copy_from_slice(&MAGIC.to_le_bytes());
         fixed[12] = self.kind.number();
         fixed[16..32].copy_from_slice(&self.name.to_le_bytes());
-        for (at, number) in [(32, self.part), (36, self.key as u32), (40, self.meta as u32), (44, self.body as u32)] {
+        for (at, number) in [
+            (32, self.part),
+            (36, self.key as u32),
+            (40, self.meta as u32),
+            (44, self.body as u32),
+        ] {
             fixed[at..at + 4].copy_from_slice(&number.to_le_bytes());
         }
-        for (at, number) in [(48, self.epoch), (56, self.generation), (64, self.began), (72, self.expires)] {
+        for (at, number) in [
+            (48, self.epoch),
+            (56, self.generation),
+            (64, self.began),
+            (72, self.expires),
+        ] {
             fixed[at..at + 8].copy_from_slice(&number.to_le_bytes());
         }
         fixed

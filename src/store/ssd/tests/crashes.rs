@@ -117,7 +117,12 @@ impl History {
                 Part::Range(from..from + self.below(70_000) as usize)
             }
         };
-        let allowed = self.model.keys.get(&key).map(|key| key.allowed.clone()).unwrap_or_default();
+        let allowed = self
+            .model
+            .keys
+            .get(&key)
+            .map(|key| key.allowed.clone())
+            .unwrap_or_default();
         match self.rig.read(key, part) {
             Some(record) => {
                 let version = version_of(key, &record).expect("every byte is right");

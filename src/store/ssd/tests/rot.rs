@@ -71,7 +71,11 @@ fn a_single_flip_costs_one_record_at_most() {
     let (device, settings) = stored();
     for flip in 0..150 {
         let spoiled = device.kill();
-        let name = spoiled.names().into_iter().find(|name| name.starts_with("segment")).unwrap();
+        let name = spoiled
+            .names()
+            .into_iter()
+            .find(|name| name.starts_with("segment"))
+            .unwrap();
         spoiled.rot(&name, |bytes| {
             let at = mix(flip) as usize % bytes.len();
             bytes[at] ^= 0x40;
@@ -93,7 +97,9 @@ const MISHAPS: [Mishap; 5] = [
         bytes[from..].fill(0);
     }),
     ("emptied", |bytes, _| bytes.clear()),
-    ("grown", |bytes, random| bytes.extend((0..5000).map(|at| mix(random ^ at) as u8))),
+    ("grown", |bytes, random| {
+        bytes.extend((0..5000).map(|at| mix(random ^ at) as u8))
+    }),
     ("shifted", |bytes, random| {
         let by = random as usize % 300;
         bytes.splice(0..0, vec![0; by]);
@@ -118,7 +124,11 @@ fn files_that_are_not_what_they_were_cost_what_is_in_them() {
 #[test]
 fn segments_that_changed_places_give_nothing() {
     let (device, settings) = stored();
-    let segments: Vec<_> = device.names().into_iter().filter(|name| name.starts_with("segment")).collect();
+    let segments: Vec<_> = device
+        .names()
+        .into_iter()
+        .filter(|name| name.starts_with("segment"))
+        .collect();
     for pair in segments.windows(2) {
         let swapped = device.kill();
         let mut first = Vec::new();

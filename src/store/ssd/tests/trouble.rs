@@ -19,10 +19,15 @@ fn a_folder_that_cannot_be_used_is_refused_with_what_would_help() {
     assert!(matches!(open_error(&device, 2048), OpenError::Locked));
     let free = || rig.device.kill();
     let small = open_error(&free(), 512);
-    assert!(matches!(small, OpenError::TooSmall { least } if least == 1024 * KIB), "{small}");
+    assert!(
+        matches!(small, OpenError::TooSmall { least } if least == 1024 * KIB),
+        "{small}"
+    );
 
     let other = free();
-    other.rot("superblock", |bytes| bytes.chunks_mut(4096).for_each(|copy| copy[16] = 2));
+    other.rot("superblock", |bytes| {
+        bytes.chunks_mut(4096).for_each(|copy| copy[16] = 2)
+    });
     assert!(open_error(&other, 2048).to_string().contains("version 2"));
     let damaged = free();
     damaged.rot("superblock", |bytes| bytes.fill(1));
@@ -86,7 +91,11 @@ fn what_is_stored_is_served_while_nothing_can_be_written() {
     rig.engine.put(record(9, 3, 100)).unwrap();
     rig.sync();
     let again = rig.restart(&rig.device.power_cut());
-    assert_eq!((again.version(8), again.version(9)), (None, Some(3)), "the removal was made up for");
+    assert_eq!(
+        (again.version(8), again.version(9)),
+        (None, Some(3)),
+        "the removal was made up for"
+    );
 }
 
 #[test]
@@ -114,7 +123,10 @@ fn a_folder_that_has_gone_leaves_what_is_open() {
     let mut rig = Rig::new(1, &settings(4096, 256));
     (0..100).for_each(|key| _ = rig.engine.put(record(key, 1, 4000)));
     rig.sync();
-    rig.device.names().iter().for_each(|name| rig.device.remove(name).unwrap());
+    rig.device
+        .names()
+        .iter()
+        .for_each(|name| rig.device.remove(name).unwrap());
     assert!((0..100).all(|key| rig.version(key) == Some(1)));
     (100..2000).for_each(|key| {
         let _ = rig.engine.put(record(key, 1, 4000));
