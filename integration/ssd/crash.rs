@@ -22,7 +22,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// In every second round everything fits, and must be found; in the others segments are given up all the time.
 fn settings(round: u64) -> Settings {
-    let mut settings = Settings::new(if round % 2 == 0 { 512 * MIB } else { 12 * MIB });
+    let mut settings = Settings::new(if round.is_multiple_of(2) { 512 * MIB } else { 12 * MIB });
     settings.segment = Some(MIB);
     settings.entries = Some(20_000);
     settings.sync_after = Duration::from_millis(20);
@@ -62,7 +62,7 @@ pub fn churn(folder: &Path, round: u64, from: u64) -> ! {
         let batch: Vec<(u64, u64)> = (0..40)
             .map(|_| {
                 version += 1;
-                let removal = mix(version) % 8 == 0;
+                let removal = mix(version).is_multiple_of(8);
                 (mix(version ^ 77) % OBJECTS, if removal { 0 } else { version })
             })
             .collect();
@@ -169,7 +169,7 @@ pub fn measure(folder: &Path) {
     let (mut there, mut found, mut version, mut damaged) = (0, 0, 0, 0);
     let begun = Instant::now();
     for round in 0..KILLS {
-        if round % 50 == 0 {
+        if round.is_multiple_of(50) {
             let _ = std::fs::remove_dir_all(folder);
             known.clear();
         }
@@ -187,7 +187,7 @@ pub fn measure(folder: &Path) {
         assert!(ssd.wait_until_recovered(LONG));
         let (should, did) = check(&ssd, &mut known);
         damaged += ssd.stats().damaged;
-        if regime % 2 == 0 {
+        if regime.is_multiple_of(2) {
             there += should;
             found += did;
         }

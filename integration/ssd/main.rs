@@ -6,6 +6,8 @@
 //! 10 GB). `crash`: 500 times a process that uses a store is killed. `wear`: bytes written for a byte taken, under a Zipf load. `policies`: the same load in a simulation, by which
 //! segment is given up and how much of it is kept. `purges`: how long a synced purge takes. `reads`: what a hit costs.
 
+#![allow(clippy::disallowed_methods, missing_docs)]
+
 mod crash;
 mod load;
 mod policies;
@@ -20,6 +22,9 @@ use std::sync::Arc;
 use verge::clock::SystemClock;
 use verge::device::Disk;
 use verge::store::ssd::{OpenError, Settings, Ssd};
+
+/// Measures something in a folder of its own, and prints it.
+type Measure = fn(&Path);
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -40,7 +45,7 @@ fn main() {
         crash::churn(&folder, number(round), number(from));
     }
     let asked = |what: &str| args.is_empty() || args.iter().any(|arg| arg == what);
-    let measures: [(&str, fn(&Path)); 6] = [
+    let measures: [(&str, Measure); 6] = [
         ("policies", |_| policies::measure()),
         ("purges", purges::measure),
         ("reads", reads::measure),

@@ -141,8 +141,8 @@ impl Journal {
 
     /// Before an epoch is written, or given out soon: no later start will give it out again.
     fn reserve_for(&self, epoch: Epoch) -> io::Result<()> {
-        if epoch + BLOCK / 2 > self.reserved.load(Ordering::Acquire) {
-            let through = epoch + BLOCK;
+        if epoch.saturating_add(BLOCK / 2) > self.reserved.load(Ordering::Acquire) {
+            let through = epoch.saturating_add(BLOCK);
             self.reserve.reserve(through)?;
             self.reserved.fetch_max(through, Ordering::AcqRel);
         }

@@ -104,6 +104,8 @@ pub struct Engine {
     recovery: Mutex<(Recovered, Vec<Waiter>)>,
     recovery_over: Condvar,
     is_recovered: AtomicBool,
+    /// The store is about to be closed; recovery need not go on.
+    pub ending: AtomicBool,
 }
 
 impl Engine {
@@ -124,6 +126,7 @@ impl Engine {
             recovery: Mutex::default(),
             recovery_over: Condvar::new(),
             is_recovered: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             settings,
         }
     }

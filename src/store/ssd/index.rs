@@ -25,9 +25,6 @@ const LOCKS: usize = 256;
 /// full.
 const LOAD: u64 = 75;
 
-/// Words of 64 bits that say what was touched during recovery: few enough to stay in the processor's cache.
-const TOUCHED: usize = 32 * 1024;
-
 const TAG_BITS: u32 = 18;
 const SEGMENT_BITS: u32 = 16;
 const AT_BITS: u32 = 22;
@@ -151,7 +148,7 @@ impl Index {
             entries: AtomicU64::new(0),
             gone: Mutex::default(),
             any_gone: AtomicBool::new(false),
-            touched: (0..TOUCHED).map(|_| AtomicU64::new(0)).collect(),
+            touched: (0..buckets.div_ceil(8)).map(|_| AtomicU64::new(0)).collect(),
             recovering: AtomicBool::new(false),
             displaced: Count::default(),
         }
@@ -159,7 +156,7 @@ impl Index {
 
     /// Bytes that it occupies.
     pub fn bytes(&self) -> u64 {
-        (self.buckets.len() * size_of::<Bucket>()) as u64
+        (self.buckets.len() * size_of::<Bucket>() + self.touched.len() * 8) as u64
     }
 
     /// How many buckets there are.
@@ -196,6 +193,15 @@ impl Index {
             false => &self.buckets[place.other].0[..],
         };
         self.buckets[place.bucket].0.iter().chain(other)
+    }
+
+    /// Has the processor fetch the buckets of many places at once, rather than one after the other when each is needed.
+    pub fn fetch(&self, places: impl Iterator<Item = Place>) {
+        let words = places.map(|place| {
+            let [first, other] = [place.bucket, place.other].map(|it| self.buckets[it].0[0].load(Ordering::Relaxed));
+            first ^ other
+        });
+        std::hint::black_box(words.fold(0, |all, word| all ^ word));
     }
 
     fn matching(&self, place: Place) -> impl Iterator<Item = (&AtomicU64, Entry)> {
@@ -392,19 +398,20 @@ impl Index {
 
     fn touch(&self, place: Place) {
         if self.recovering.load(Ordering::SeqCst) {
-            let (word, bit) = Index::touched_bit(place);
+            let (word, bit) = self.touched_bit(place);
             self.touched[word].fetch_or(bit, Ordering::SeqCst);
         }
     }
 
     fn was_touched(&self, place: Place) -> bool {
-        let (word, bit) = Index::touched_bit(place);
+        let (word, bit) = self.touched_bit(place);
         self.touched[word].load(Ordering::SeqCst) & bit != 0
     }
 
-    fn touched_bit(place: Place) -> (usize, u64) {
-        let spread = mix(Index::gone_key(place));
-        (spread as usize % TOUCHED, 1 << (spread >> 58))
+    /// Eight bits for a bucket, which a pair of buckets and the tag choose from.
+    fn touched_bit(&self, place: Place) -> (usize, u64) {
+        let first = place.bucket.min(place.other);
+        (first / 8, 1 << (first % 8 * 8 + place.tag as usize % 8))
     }
 
     fn is_gone(&self, place: Place) -> bool {

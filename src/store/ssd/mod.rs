@@ -207,6 +207,7 @@ impl Reserve for Ssd {
 
 impl Drop for Ssd {
     fn drop(&mut self) {
+        self.engine.ending.store(true, Ordering::SeqCst);
         self.engine.queue.end();
         for thread in self.threads.drain(..) {
             let _ = thread.join();

@@ -207,10 +207,10 @@ impl Queue {
 
     /// Lets `enter` enter what was written into the index, each unless it was removed meanwhile. A removal that comes
     /// during this finds it entered.
-    pub fn entering<T>(&self, written: Vec<T>, name: impl Fn(&T) -> (u128, u32, u64), mut enter: impl FnMut(T)) {
+    pub fn entering<T>(&self, written: &[T], name: impl Fn(&T) -> (u128, u32, u64), mut enter: impl FnMut(&T)) {
         let waiting = self.waiting.lock();
         for one in written {
-            let (name, part, ticket) = name(&one);
+            let (name, part, ticket) = name(one);
             if waiting
                 .removed
                 .get(&(name, part))

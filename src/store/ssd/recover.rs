@@ -23,6 +23,8 @@ use crate::device::read_fully;
 
 /// Bytes that are read at a time where there is no summary.
 const STEP: usize = 64 * 1024;
+/// Records that are entered together.
+const AT_A_TIME: usize = 32;
 /// Bytes that a head may be before its record is read for it alone.
 const HEAD_AT_ONCE: usize = 4096;
 
@@ -56,9 +58,9 @@ impl Recovery {
         }
     }
 
-    /// Goes through all of it.
+    /// Goes through all of it, unless the store is closed meanwhile.
     pub fn run(mut self) {
-        while self.step() {}
+        while !self.engine.ending.load(Ordering::SeqCst) && self.step() {}
     }
 
     /// Goes on. `false`: it is over.
@@ -159,18 +161,23 @@ fn enter_segment(engine: &Engine, segment: &Arc<Segment>, from: u64) {
     if segment.is_gone() {
         return;
     }
-    let later = records
+    let later: Vec<&Summarised> = records
         .iter()
         .rev()
-        .filter(|record| record.at >= from && record.at < segment.size());
+        .filter(|record| record.at >= from && record.at < segment.size())
+        .collect();
+    let index = &engine.index;
+    let place = |record: &&Summarised| index.place(record.name, record.part);
     let mut count = 0;
-    for record in later {
-        let place = engine.index.place(record.name, record.part);
-        let entry = Entry::new(segment.slot(), record.at, record.length);
-        match record.kind {
-            // What was stored later has been entered already, and stays.
-            Kind::Tombstone => engine.index.must_not_come_back(place),
-            _ => count += u64::from(engine.index.insert_if_absent(place, entry)),
+    for some in later.chunks(AT_A_TIME) {
+        index.fetch(some.iter().map(place));
+        for record in some {
+            let entry = Entry::new(segment.slot(), record.at, record.length);
+            match record.kind {
+                // What was stored later has been entered already, and stays.
+                Kind::Tombstone => index.must_not_come_back(place(record)),
+                _ => count += u64::from(index.insert_if_absent(place(record), entry)),
+            }
         }
     }
     entered(engine, segment, count);

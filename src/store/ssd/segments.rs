@@ -11,6 +11,8 @@ use super::index::SEGMENT_SLOTS;
 use crate::device::File;
 
 const PREFIX: &str = "segment-";
+/// Numbers that no store ever comes to; a file that has one is not its own.
+const BEYOND: u64 = 1 << 62;
 
 /// The name of a segment's file.
 pub fn file_name(segment: u64) -> String {
@@ -21,7 +23,7 @@ pub fn file_name(segment: u64) -> String {
 pub fn segment_of(file_name: &str) -> Option<u64> {
     let digits = file_name.strip_prefix(PREFIX)?;
     let number = u64::from_str_radix(digits, 16).ok()?;
-    (digits.len() == 16).then_some(number)
+    (digits.len() == 16 && number < BEYOND).then_some(number)
 }
 
 /// A file of records, which is written once.
@@ -210,7 +212,7 @@ mod tests {
 
     #[test]
     fn names_are_numbers() {
-        for id in [0, 1, 0xabc, u64::MAX] {
+        for id in [0, 1, 0xabc, BEYOND - 1] {
             assert_eq!(segment_of(&file_name(id)), Some(id));
         }
         for other in [
@@ -218,6 +220,7 @@ mod tests {
             "segment-000000000000000g",
             "checkpoint",
             "segment-00000000000000000",
+            "segment-ffffffffffffffff",
             "",
         ] {
             assert_eq!(segment_of(other), None, "{other}");

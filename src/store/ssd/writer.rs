@@ -25,6 +25,8 @@ use crate::clock::Now;
 
 /// Bytes that are written at a time.
 const PIECE: usize = 1024 * 1024;
+/// Records that are entered in the index without letting go of the queue.
+const ENTERED_AT_ONCE: usize = 32;
 
 /// What is known of a record that is about to be written.
 struct Pending {
@@ -228,15 +230,16 @@ impl Writer {
 
     fn enter(&self, pending: Vec<Pending>) {
         let Engine { index, queue, .. } = &*self.engine;
-        let removed = pending.iter().filter(|pending| matches!(pending.what, What::Removed));
-        let removed: Vec<_> = removed.map(Pending::named).collect();
-        queue.entering(pending, Pending::named, |pending| match pending.what {
-            What::Stored => index.insert(pending.place, pending.entry),
-            What::Moved(from) => _ = index.relocate(pending.place, from, pending.entry),
-            What::Removed => {}
-        });
-        for (name, part, ticket) in removed {
-            queue.removal_written(name, part, ticket);
+        // A few at a time, because nobody can put anything meanwhile.
+        for some in pending.chunks(ENTERED_AT_ONCE) {
+            queue.entering(some, Pending::named, |pending| match pending.what {
+                What::Stored => index.insert(pending.place, pending.entry),
+                What::Moved(from) => _ = index.relocate(pending.place, from, pending.entry),
+                What::Removed => {}
+            });
+        }
+        for pending in pending.iter().filter(|pending| matches!(pending.what, What::Removed)) {
+            queue.removal_written(pending.name, pending.part, pending.ticket);
         }
     }
 

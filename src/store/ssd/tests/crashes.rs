@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::{Part, Settings};
-use super::rig::{KIB, Rig, record, settings, version_of};
+use super::super::reader::Via;
+use super::super::{Found, Part, Settings};
+use super::rig::{KIB, Rig, record, settings, version_of, wanted};
 use crate::device::{Faults, Faulty, mix};
 
 /// What happened to a key: a version was stored, or what there was removed; and the ticket of that.
@@ -282,9 +283,12 @@ fn what_is_stored_or_removed_during_recovery_wins() {
         let removed = record(key + 100, 0, 0);
         again.engine.remove(removed.name, removed.part);
     }
+    let look_up = |again: &Rig, key| again.engine.look_up(&wanted(key, Part::Nothing), Via::Memory);
+    assert_eq!(look_up(&again, 999), Found::NotYet);
     again.recover_a_little();
     again.turn();
     again.recover();
+    assert_eq!(look_up(&again, 999), Found::Absent);
     for key in 0..300 {
         let expected = [Some(2), None, Some(1)][key as usize / 100];
         assert_eq!(again.version(key), expected, "key {key}");
