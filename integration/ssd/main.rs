@@ -1,14 +1,20 @@
 //! The SSD store measured on a real folder, which is emptied afterwards:
 //!
-//!     cargo run --profile quick --example ssd -- FOLDER [crash|policies|purges|reads|recover|wear]…
+//!     cargo run --profile quick --example ssd -- FOLDER [crash|deadline|policies|purges|reads|recover|wear]…
 //!
-//! `recover`: bytes of the index an entry, and how long a start takes with 1, 3 and 10 million entries after a kill -9 (takes
-//! 10 GB). `crash`: 500 times a process that uses a store is killed. `wear`: bytes written for a byte taken, under a Zipf load. `policies`: the same load in a simulation, by which
-//! segment is given up and how much of it is kept. `purges`: how long a synced purge takes. `reads`: what a hit costs.
+//! - `crash`: a process that uses a store is killed, 500 times.
+//! - `deadline`: how soon what is stored is on the device.
+//! - `policies`: which segment is given up, and how much of it is kept, simulated under a Zipf load.
+//! - `purges`: how long a synced purge takes.
+//! - `reads`: what a hit costs.
+//! - `recover`: bytes of the index an entry, and how long a start takes with 1, 3 and 10 million entries. Takes 10 GB.
+//!   `fill N` and `start N` are its halves.
+//! - `wear`: bytes written for a byte taken, under a Zipf load.
 
 #![allow(clippy::disallowed_methods, missing_docs)]
 
 mod crash;
+mod deadline;
 mod load;
 mod policies;
 mod purges;
@@ -38,6 +44,11 @@ fn main() {
     {
         recover::fill_and_die(&folder, entries.parse().expect("how many entries"));
     }
+    if let [what, entries] = &args[..]
+        && what == "start"
+    {
+        return recover::start(&folder, entries.parse().expect("how many entries"), "as it is");
+    }
     if let [what, round, from] = &args[..]
         && what == "churn"
     {
@@ -45,11 +56,12 @@ fn main() {
         crash::churn(&folder, number(round), number(from));
     }
     let asked = |what: &str| args.is_empty() || args.iter().any(|arg| arg == what);
-    let measures: [(&str, Measure); 6] = [
+    let measures: [(&str, Measure); 7] = [
         ("policies", |_| policies::measure()),
         ("purges", purges::measure),
         ("reads", reads::measure),
         ("wear", wear::measure),
+        ("deadline", deadline::measure),
         ("crash", crash::measure),
         ("recover", recover::measure),
     ];

@@ -57,7 +57,7 @@ pub fn measure(folder: &Path) {
 }
 
 /// Starts, and says how long it took until the store could be used and until it was recovered.
-fn start(folder: &Path, entries: u64, how: &str) {
+pub fn start(folder: &Path, entries: u64, how: &str) {
     let begun = Instant::now();
     let ssd = open(folder, settings(entries)).expect("a store");
     let ready = begun.elapsed();

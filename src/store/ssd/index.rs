@@ -99,9 +99,11 @@ impl Entry {
 
 /// The smallest class that holds `length` bytes: each is a quarter of a doubling larger than the one before.
 fn size_class(length: u64) -> u64 {
-    (0..1 << SIZE_BITS)
+    let last = (1 << SIZE_BITS) - 1;
+    let doublings = u64::from(length.div_ceil(super::format::ALIGN).max(1).ilog2());
+    (4 * doublings..last)
         .find(|class| class_size(*class) >= length)
-        .unwrap_or((1 << SIZE_BITS) - 1)
+        .unwrap_or(last)
 }
 
 fn class_size(class: u64) -> u64 {
@@ -172,19 +174,22 @@ impl Index {
     /// Where the entry of a name may be.
     pub fn place(&self, name: u128, part: u32) -> Place {
         let spread = mix((name >> 64) as u64 ^ mix(name as u64 ^ u64::from(part) << 32));
-        let bucket = (u128::from(spread) * self.buckets.len() as u128) >> 64;
-        self.pair(bucket as usize, spread & ((1 << TAG_BITS) - 1))
+        self.pair(self.share(spread), spread & ((1 << TAG_BITS) - 1))
+    }
+
+    /// The bucket that is as far into all of them as `spread` is into its range.
+    fn share(&self, spread: u64) -> usize {
+        ((u128::from(spread) * self.buckets.len() as u128) >> 64) as usize
     }
 
     /// The place of an entry of this tag in this bucket: the other bucket mirrors the first about a point that the tag names.
     fn pair(&self, bucket: usize, tag: u64) -> Place {
-        let count = self.buckets.len();
-        let point = mix(tag) as usize % count;
-        Place {
-            bucket,
-            other: (point + count - bucket) % count,
-            tag,
-        }
+        let point = self.share(mix(tag));
+        let other = match point >= bucket {
+            true => point - bucket,
+            false => point + self.buckets.len() - bucket,
+        };
+        Place { bucket, other, tag }
     }
 
     fn slots(&self, place: Place) -> impl Iterator<Item = &AtomicU64> {
@@ -196,10 +201,10 @@ impl Index {
     }
 
     /// Has the processor fetch the buckets of many places at once, rather than one after the other when each is needed.
-    pub fn fetch(&self, places: impl Iterator<Item = Place>) {
-        let words = places.map(|place| {
+    pub fn fetch(&self, places: &[Place]) {
+        let words = places.iter().map(|place| {
             let [first, other] = [place.bucket, place.other].map(|it| self.buckets[it].0[0].load(Ordering::Relaxed));
-            first ^ other
+            first ^ other ^ self.touched[self.touched_bit(*place).0].load(Ordering::Relaxed)
         });
         std::hint::black_box(words.fold(0, |all, word| all ^ word));
     }
@@ -468,6 +473,11 @@ mod tests {
                 "{length}"
             );
             assert_eq!((entry.in_slot(3).slot(), entry.in_slot(3).at()), (3, at));
+        }
+        for length in 1..100_000 {
+            let class = size_class(length);
+            let smaller = (0..class).map(class_size).filter(|size| *size >= length).min();
+            assert!(class_size(class) >= length && smaller.is_none_or(|size| size == class_size(class)));
         }
         assert!(class_size((1 << SIZE_BITS) - 1) >= super::super::format::MAX_RECORD as u64);
     }

@@ -60,7 +60,10 @@ impl Recovery {
 
     /// Goes through all of it, unless the store is closed meanwhile.
     pub fn run(mut self) {
-        while !self.engine.ending.load(Ordering::SeqCst) && self.step() {}
+        let mut goes_on = true;
+        while goes_on {
+            goes_on = !self.engine.ending.load(Ordering::SeqCst) && self.step();
+        }
     }
 
     /// Goes on. `false`: it is over.
@@ -167,16 +170,17 @@ fn enter_segment(engine: &Engine, segment: &Arc<Segment>, from: u64) {
         .filter(|record| record.at >= from && record.at < segment.size())
         .collect();
     let index = &engine.index;
-    let place = |record: &&Summarised| index.place(record.name, record.part);
-    let mut count = 0;
+    let (mut count, mut places) = (0, Vec::with_capacity(AT_A_TIME));
     for some in later.chunks(AT_A_TIME) {
-        index.fetch(some.iter().map(place));
-        for record in some {
+        places.clear();
+        places.extend(some.iter().map(|record| index.place(record.name, record.part)));
+        index.fetch(&places);
+        for (record, place) in some.iter().zip(&places) {
             let entry = Entry::new(segment.slot(), record.at, record.length);
             match record.kind {
                 // What was stored later has been entered already, and stays.
-                Kind::Tombstone => index.must_not_come_back(place(record)),
-                _ => count += u64::from(index.insert_if_absent(place(record), entry)),
+                Kind::Tombstone => index.must_not_come_back(*place),
+                _ => count += u64::from(index.insert_if_absent(*place, entry)),
             }
         }
     }

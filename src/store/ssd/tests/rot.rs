@@ -1,5 +1,6 @@
 //! What is on the device changes behind everyone's back: never a wrong byte, never a panic, and what is found is counted.
 
+use super::super::format::SEGMENT_HEADER;
 use super::super::{Part, Settings};
 use super::rig::{Rig, record, settings, version_of};
 use crate::device::{Faulty, mix};
@@ -64,6 +65,30 @@ fn no_flipped_bit_ever_leaves() {
         seen += u64::from(found < KEYS && damaged > 0);
     }
     assert_eq!(seen, 100, "a hundred flips are always noticed");
+}
+
+#[test]
+fn no_byte_of_a_record_can_change_unnoticed() {
+    let settings = settings(2048, 256);
+    let mut rig = Rig::new(1, &settings);
+    rig.engine.put(record(1, 1, 50)).unwrap();
+    rig.sync();
+    rig.seal();
+    let device = rig.device.kill();
+    let segment = device
+        .names()
+        .into_iter()
+        .find(|name| name.starts_with("segment"))
+        .unwrap();
+    let head = record(1, 1, 50).head();
+    let length = head.before_body() + head.body;
+    for at in 0..length {
+        let spoiled = device.kill();
+        spoiled.rot(&segment, |bytes| bytes[SEGMENT_HEADER as usize + at] ^= 1 << (at % 8));
+        let spoiled = rig.restart(&spoiled);
+        assert_eq!(spoiled.read(1, Part::Whole), None, "byte {at}");
+        assert_eq!(spoiled.engine.counts.damaged.get(), 1, "byte {at}");
+    }
 }
 
 #[test]

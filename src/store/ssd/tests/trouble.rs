@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::super::health::State;
 use super::super::open::OpenError;
-use super::super::{Part, Refused};
-use super::rig::{KIB, Rig, record, settings};
+use super::super::reader::Via;
+use super::super::{Found, Part, Refused, Wanted};
+use super::rig::{KIB, Rig, record, settings, wanted};
 use crate::device::{Device, Faults, Faulty};
 
 fn open_error(device: &Faulty, size: u64) -> OpenError {
@@ -183,4 +184,21 @@ fn too_much_at_once_is_refused() {
     assert_eq!(rig.engine.put(record(2, 1, 3_000_000)), Err(Refused::TooLarge));
     rig.turn();
     rig.engine.put(record(2, 1, 9000)).unwrap();
+}
+
+#[test]
+fn what_is_stored_under_another_key_is_not_found() {
+    let mut rig = Rig::new(1, &settings(2048, 256));
+    rig.engine.put(record(1, 2, 100)).unwrap();
+    rig.sync();
+    let look_up = |wanted: &Wanted| rig.engine.look_up(wanted, Via::Device);
+    let right = wanted(1, Part::Whole);
+    assert!(matches!(look_up(&right), Found::Record(_)));
+    let other_key = Wanted {
+        key: "host.example/path/2".into(),
+        ..right.clone()
+    };
+    assert_eq!(look_up(&other_key), Found::Absent);
+    assert!(matches!(look_up(&right), Found::Record(_)), "it is still there");
+    assert_eq!(rig.engine.counts.damaged.get(), 0);
 }
