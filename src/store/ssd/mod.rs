@@ -224,6 +224,7 @@ impl Engine {
             self.index.remove(self.index.place(name, part));
         }
         let taken = match self.health.can_write() {
+            _ if !Writer::takes(&record.head(), &self.settings) => Err(Refused::TooLarge),
             true => self.queue.put(record),
             false => Err(Refused::ReadOnly),
         };

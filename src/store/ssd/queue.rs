@@ -221,7 +221,7 @@ impl Queue {
         }
     }
 
-    /// The removal of this ticket has been written.
+    /// The removal of this ticket has been written, or given up.
     pub fn removal_written(&self, name: u128, part: u32, ticket: u64) {
         let mut waiting = self.waiting.lock();
         if waiting.removed.get(&(name, part)) == Some(&ticket) {

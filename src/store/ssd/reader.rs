@@ -101,6 +101,14 @@ enum Trouble {
     Device(io::Error),
 }
 
+/// The wanted part of a body.
+enum Body {
+    /// Where it is in what the head was read from.
+    Within(Range<usize>),
+    /// Read for itself.
+    Apart(Bytes),
+}
+
 /// Where bytes come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Via {
@@ -169,22 +177,7 @@ impl Engine {
             end: segment.size(),
             via,
         };
-        let first = match (entry.most(), &wanted.body) {
-            (most, Part::Whole) if most <= AT_ONCE => most,
-            (most, _) => most.min(FIRST),
-        };
-        let mut bytes = source.read(entry.at(), Head::LEAST, first as usize)?;
-        let head = Head::read(&bytes).ok_or(Trouble::Damaged)?;
-        if bytes.len() < head.before_body() {
-            bytes = source.read(entry.at(), head.before_body(), head.before_body())?;
-        }
-        if !head.is_right(&bytes, self.seed, segment.id, entry.at()) {
-            return Err(Trouble::Damaged);
-        }
-        let key = &bytes[head.key_at()..][..head.key];
-        if (head.name, head.part) != (wanted.name, wanted.part) || key != &wanted.key[..] {
-            return Err(Trouble::Another);
-        }
+        let (head, bytes) = self.head(&source, segment.id, entry, wanted)?;
         let body = self.body(&source, &head, &bytes, entry, &wanted.body)?;
         self.health.read();
         if via == Via::Memory {
@@ -200,11 +193,41 @@ impl Engine {
             meta: record.slice(head.meta_at()..head.before_body()),
             length: head.body,
             from: wanted.body.of(head.body).start,
-            body: body.unwrap_or_else(|range| record.slice(range)),
+            body: match body {
+                Body::Apart(bytes) => bytes,
+                Body::Within(range) => record.slice(range),
+            },
         })
     }
 
-    /// The wanted part of a body, checked: as bytes of its own, or as a range of `record` if that has it already.
+    /// The head of a record, checked, and the bytes that it was read from: all before the body, and maybe more.
+    fn head(
+        &self,
+        source: &Source<'_>,
+        segment: u64,
+        entry: Entry,
+        wanted: &Wanted,
+    ) -> Result<(Head, Vec<u8>), Trouble> {
+        let first = match (entry.most(), &wanted.body) {
+            (most, Part::Whole) if most <= AT_ONCE => most,
+            (most, _) => most.min(FIRST),
+        };
+        let mut bytes = source.read(entry.at(), Head::LEAST, first as usize)?;
+        let head = Head::read(&bytes).ok_or(Trouble::Damaged)?;
+        if bytes.len() < head.before_body() {
+            bytes = source.read(entry.at(), head.before_body(), head.before_body())?;
+        }
+        if !head.is_right(&bytes, self.seed, segment, entry.at()) {
+            return Err(Trouble::Damaged);
+        }
+        let key = &bytes[head.key_at()..][..head.key];
+        match (head.name, head.part) == (wanted.name, wanted.part) && key == &wanted.key[..] {
+            true => Ok((head, bytes)),
+            false => Err(Trouble::Another),
+        }
+    }
+
+    /// The wanted part of a body, checked.
     fn body(
         &self,
         source: &Source<'_>,
@@ -212,10 +235,10 @@ impl Engine {
         record: &[u8],
         entry: Entry,
         part: &Part,
-    ) -> Result<Result<Bytes, Range<usize>>, Trouble> {
+    ) -> Result<Body, Trouble> {
         let wanted = part.of(head.body);
         if wanted.is_empty() {
-            return Ok(Err(0..0));
+            return Ok(Body::Within(0..0));
         }
         let block = wanted.start / BLOCK;
         let touched = block * BLOCK..wanted.end.next_multiple_of(BLOCK).min(head.body);
@@ -226,14 +249,13 @@ impl Engine {
         };
         if let Some(here) = record.get(before + touched.start..before + touched.end) {
             right(here)?;
-            return Ok(Err(before + wanted.start..before + wanted.end));
+            return Ok(Body::Within(before + wanted.start..before + wanted.end));
         }
         let at = entry.at() + (before + touched.start) as u64;
         let bytes = source.read(at, touched.len(), touched.len())?;
         right(&bytes)?;
-        Ok(Ok(
-            Bytes::from(bytes).slice(wanted.start - touched.start..wanted.end - touched.start)
-        ))
+        let within = wanted.start - touched.start..wanted.end - touched.start;
+        Ok(Body::Apart(Bytes::from(bytes).slice(within)))
     }
 }
 

@@ -21,6 +21,7 @@ use super::format::{
 use super::index::{Entry, Place};
 use super::queue::{Asked, Record};
 use super::segments::{Segment, file_name};
+use super::settings::Settings;
 use crate::clock::Now;
 
 /// Bytes that are written at a time.
@@ -104,6 +105,11 @@ impl Writer {
         }
     }
 
+    /// Whether a record fits in a segment at all.
+    pub fn takes(head: &Head, settings: &Settings) -> bool {
+        SEGMENT_HEADER + head.length() + SUMMARY_ENTRY + FOOTER <= settings.segment()
+    }
+
     /// Writes all that waits, and enters it in the index.
     pub fn turn(&mut self, now: Now) {
         if !self.engine.health.may_try(now.monotonic) {
@@ -140,7 +146,11 @@ impl Writer {
         const MOST_OWED: usize = 1_000_000;
         match asked.record.kind {
             Kind::Tombstone if self.owed.len() < MOST_OWED => self.owed.push_back(asked),
-            Kind::Tombstone => self.engine.counts.removals_lost.up(),
+            Kind::Tombstone => {
+                let Record { name, part, .. } = asked.record;
+                self.engine.queue.removal_written(name, part, asked.ticket);
+                self.engine.counts.removals_lost.up();
+            }
             _ => self.lost(asked.ticket, asked.record.name, asked.record.part),
         }
     }
@@ -167,11 +177,6 @@ impl Writer {
             _ => What::Stored,
         };
         let Some(open) = &mut self.open else { return Ok(()) };
-        if !open.fits(head.length(), self.engine.settings.segment()) {
-            // Larger than a segment, which only a test's can be.
-            self.lost(ticket, record.name, record.part);
-            return Ok(());
-        }
         let (segment, at) = (open.segment.id, open.end());
         let parts = (&record.key[..], &record.meta[..], &record.body[..]);
         write_record(&mut open.buffer, &head, parts, self.engine.seed, (segment, at));

@@ -184,7 +184,7 @@ fn whatever_fails_only_what_was_stored_is_found() {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds = match number("VERGE_SSD_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("VERGE_SSD_SEEDS").unwrap_or(40),
+        None => 0..number("VERGE_SSD_SEEDS").unwrap_or(30),
     };
     let mut found = [0; 2];
     for seed in seeds {
