@@ -102,6 +102,9 @@ impl Journal {
             .iter()
             .map(|(epoch, selector, mode)| (*epoch, selector, *mode));
         let _ = journal.rewrite(&mut journal.written.lock(), replay.forgotten, purges);
+        // Ahead of the first purge, because what is fetched after it carries its number, maybe before that is written. If
+        // it fails, so does the first purge.
+        let _ = journal.reserve_for(replay.latest);
         (journal, replay)
     }
 
@@ -469,9 +472,14 @@ mod tests {
             .zip(1..)
             .map(|((selector, mode), epoch)| (epoch, selector, mode))
             .collect();
+        let before = reserved.reserved();
         let (_, replay) = open(&device.kill(), &reserved);
         assert_eq!((&replay.purges, replay.damaged), (&expected, None));
-        assert_eq!(replay.latest, reserved.reserved());
+        assert_eq!(replay.latest, before);
+        assert!(
+            reserved.reserved() > before,
+            "what is given out next is reserved before"
+        );
 
         purges.forget_through(8);
         journal.compact(&purges).unwrap();
@@ -512,8 +520,8 @@ mod tests {
         for length in (0..size).step_by(100) {
             let cut = device.kill();
             cut.rot(FILE, |bytes| bytes.truncate(length));
-            let (journal, replay) = open(&cut, &reserved);
             let all = (reserved.reserved() + 1, Selector::All, Mode::Hard);
+            let (journal, replay) = open(&cut, &reserved);
             assert_eq!(replay.purges, [all], "cut to {length}");
             drop(journal);
             let (_, again) = open(&cut.kill(), &reserved);

@@ -1,9 +1,11 @@
 //! What is on the device changes behind everyone's back: never a wrong byte, never a panic, and what is found is counted.
 
+use super::super::checkpoint::Checkpoint;
 use super::super::format::SEGMENT_HEADER;
+use super::super::segments::file_name;
 use super::super::{Part, Settings};
 use super::rig::{Rig, record, settings, version_of};
-use crate::device::{Faulty, mix};
+use crate::device::{Device, Faulty, mix};
 
 const KEYS: u64 = 200;
 
@@ -163,4 +165,26 @@ fn segments_that_changed_places_give_nothing() {
         let (found, damaged) = read_all(&swapped, &settings);
         assert!(found < KEYS && damaged > 0, "{pair:?}");
     }
+}
+
+#[test]
+fn the_number_of_a_lost_segment_is_not_used_again() {
+    let (device, settings) = stored();
+    let segments = |device: &Faulty| -> Vec<_> {
+        let names = device.names().into_iter();
+        names.filter(|name| name.starts_with("segment")).collect()
+    };
+    let last = segments(&device).pop().unwrap();
+    segments(&device).iter().for_each(|name| device.remove(name).unwrap());
+    let mut rig = Rig::open(&device, &settings).unwrap();
+    rig.recover();
+    rig.engine.put(record(1, 2, 3000)).unwrap();
+    rig.sync();
+    let noted = Checkpoint::open(&device, rig.engine.id, rig.engine.seed)
+        .unwrap()
+        .position
+        .segment;
+    assert!(segments(&device)[0] > file_name(noted) && last >= file_name(noted));
+    let again = rig.restart(&device.kill());
+    assert_eq!((again.version(1), again.version(2)), (Some(2), None));
 }
