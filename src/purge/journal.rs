@@ -481,6 +481,10 @@ mod tests {
             "what is given out next is reserved before"
         );
 
+        let beyond = 10 * BLOCK;
+        journal.record(beyond, &Selector::Url(3), Mode::Hard).unwrap();
+        assert!(reserved.reserved() >= beyond);
+
         purges.forget_through(8);
         journal.compact(&purges).unwrap();
         journal
