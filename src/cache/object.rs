@@ -54,6 +54,8 @@ pub struct Head {
     pub fields: Box<[(HeaderName, HeaderValue)]>,
     /// Age and lifetime.
     pub freshness: Freshness,
+    /// Fields that clients do not get to see, but that count when a validation leaves them as they are.
+    pub consumed: Box<[(HeaderName, HeaderValue)]>,
     /// What it can be validated by.
     pub validators: Validators,
     /// Hashes of its tags.

@@ -173,6 +173,7 @@ impl<'e> Round<'e> {
             },
             asked: self.asked(for_all),
             fields: Arc::clone(&self.request.fields),
+            targets: Arc::clone(&self.request.route.targets),
             validating,
             fill,
             permit,

@@ -14,6 +14,7 @@ use crate::cache::object::Head;
 use crate::origin::FetchRequest;
 use crate::policy::fields::{Known, RequestFields};
 use crate::policy::hop::{is_hop_by_hop, is_removable};
+use crate::policy::targeted::SURROGATE_CONTROL;
 use crate::policy::{list, trace};
 
 /// Conditions and ranges: the client's own affair, answered from what is fetched for all.
@@ -25,6 +26,10 @@ const OF_ONE_CLIENT: [HeaderName; 6] = [
     IF_UNMODIFIED_SINCE,
     RANGE,
 ];
+
+/// Edge Architecture 1.0, 2.2: that `Surrogate-Control` is read here.
+const SURROGATE_CAPABILITY: HeaderName = HeaderName::from_static("surrogate-capability");
+const CAPABILITY: &str = "verge=\"Surrogate/1.0\"";
 
 /// What the request is called, here and there. A client's own says nothing to those who look for ours.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -82,6 +87,9 @@ pub(super) fn as_it_is(request: &OwnedRequest) -> FetchRequest {
     if let Some(query) = &request.query {
         target.push('?');
         target.push_str(query);
+    }
+    if request.route.targets.names.contains(&SURROGATE_CONTROL) {
+        fields.append(SURROGATE_CAPABILITY, HeaderValue::from_static(CAPABILITY));
     }
     FetchRequest {
         // The method was taken in as a token, which is what a method is.

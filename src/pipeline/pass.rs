@@ -40,12 +40,13 @@ pub(super) async fn pass<'a>(
         ..Record::default()
     };
     match fetched {
-        Ok(fetched) => {
+        Ok(mut fetched) => {
             invalidate(edge, request, &method, &fetched);
             let cache_status = CacheStatus {
                 fwd_status: Some(fetched.status.as_u16()),
                 ..status
             };
+            request.route.targets.consume(&mut fetched.fields);
             Answer {
                 record,
                 ..passed(edge, &method, fetched, cache_status)

@@ -7,10 +7,47 @@ const LAST_SECOND: u64 = 253_402_300_799;
 
 /// Reads an HTTP date in any of its three forms; anything that is not exactly one of them is none.
 ///
-/// Two-digit years from 70 on are in the twentieth century. Dates before 1970 are not read.
+/// Case does not count (RFC 9111 4.2), nor does a day of the week that is not the date's: it says nothing that the rest does
+/// not. Two-digit years from 70 on are in the twentieth century. Dates before 1970 are not read.
 pub fn parse(text: &[u8]) -> Option<SystemTime> {
     let text = std::str::from_utf8(text).ok()?;
-    httpdate::parse_http_date(text).ok()
+    let exactly = httpdate::parse_http_date(text).ok();
+    exactly.or_else(|| (text.len() <= LONGEST).then(|| parse_liberally(text)).flatten())
+}
+
+/// The longest form there is, and some whitespace.
+const LONGEST: usize = "Wednesday, 06-Nov-94 08:49:37 GMT".len() + 4;
+
+const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
+fn parse_liberally(text: &str) -> Option<SystemTime> {
+    let text = text.trim().to_ascii_lowercase();
+    let day = text.find(|byte: char| !byte.is_ascii_alphabetic())?;
+    let is_named = |name: &str| text[..day].eq_ignore_ascii_case(name);
+    let is_short = DAYS.iter().any(|name| is_named(&name[..3]));
+    if !is_short && !DAYS.iter().any(|name| is_named(name)) {
+        return None;
+    }
+    let rest = cased(&text[day..]);
+    DAYS.iter().find_map(|name| {
+        let name = if is_short { &name[..3] } else { name };
+        httpdate::parse_http_date(&format!("{name}{rest}")).ok()
+    })
+}
+
+/// Months with a capital letter, and the zone in capitals.
+fn cased(text: &str) -> String {
+    let mut before = ' ';
+    let cased = text.chars().map(|letter| {
+        let first = !before.is_ascii_alphabetic();
+        before = letter;
+        if first { letter.to_ascii_uppercase() } else { letter }
+    });
+    let cased: String = cased.collect();
+    match cased.strip_suffix(" Gmt") {
+        Some(rest) => format!("{rest} GMT"),
+        None => cased,
+    }
 }
 
 /// Writes `time` in the form that is sent (IMF-fixdate), brought into the years 1970 to 9999.
@@ -30,6 +67,13 @@ mod tests {
             "Sun, 06 Nov 1994 08:49:37 GMT",
             "Sunday, 06-Nov-94 08:49:37 GMT",
             "Sun Nov  6 08:49:37 1994",
+            "SUN, 06 nov 1994 08:49:37 gMT",
+            "sunday, 06-NOV-94 08:49:37 Gmt",
+            "sun nov  6 08:49:37 1994",
+            // It was a Sunday.
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "Monday, 06-Nov-94 08:49:37 GMT",
+            "Thu Nov  6 08:49:37 1994",
         ] {
             assert_eq!(parse(text.as_bytes()), expected, "{text}");
         }
@@ -39,7 +83,15 @@ mod tests {
             "-1",
             "Sun, 06 Nov 1994 08:49:37",
             "Sun, 06 Nov 1994 08:49:37 UTC",
-            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "Son, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06-Nov-94 08:49:37 GMT",
+            "Sun, 06 Nov 94 08:49:37 GMT",
+            "Sun 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06  Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 8:49:37 GMT",
+            "Sun, 06 Nov 1994 08.49.37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 EST",
             "Sun, 06 Nov 1994 08:49:37 GMT GMT",
             "Sun, 31 Feb 1994 08:49:37 GMT",
             "Sun, 06 Nov 1994 25:49:37 GMT",

@@ -8,7 +8,7 @@ use std::task::Poll;
 use http::StatusCode;
 
 use super::{Fill, Phase};
-use crate::cache::intake::{Arrived, Taken, confirmed, take_in, with_length};
+use crate::cache::intake::{Arrived, Request, Taken, confirmed, take_in, with_length};
 use crate::cache::object::{Body, Head, Version};
 use crate::cache::{Cache, Permit, Remembered};
 use crate::clock::{Clock, Now};
@@ -17,6 +17,7 @@ use crate::planted::{self, Bug};
 use crate::policy::fields::OwnedFields;
 use crate::policy::reuse::is_error_for_stale;
 use crate::policy::storable::{Asked, Unstorable};
+use crate::policy::targeted::Targets;
 use crate::policy::validator::selects;
 use crate::policy::vary::{Vary, vary};
 use crate::purge::Verdict;
@@ -36,6 +37,8 @@ pub struct Order {
     pub asked: Asked,
     /// The request's fields, from which `Vary` selects.
     pub fields: Arc<OwnedFields>,
+    /// Which targeted fields govern.
+    pub targets: Arc<Targets>,
     /// The stored version that the request asks to validate, and what it is stored under.
     pub validating: Option<(Arc<Version>, u128)>,
 }
@@ -49,14 +52,18 @@ pub async fn run(cache: Arc<Cache>, clock: Arc<dyn Clock>, order: Order) {
         request,
         asked,
         fields,
+        targets,
         validating,
     } = order;
     let task = Task {
         cache: &cache,
         clock: &*clock,
         fill: &fill,
-        asked,
-        fields: &fields,
+        request: Request {
+            asked,
+            fields: &fields,
+            targets: &targets,
+        },
     };
     let mut requested = clock.now();
     let mut fetched = task.fetch(&fetch, request.clone()).await;
@@ -96,8 +103,7 @@ struct Task<'a> {
     cache: &'a Arc<Cache>,
     clock: &'a dyn Clock,
     fill: &'a Arc<Fill>,
-    asked: Asked,
-    fields: &'a OwnedFields,
+    request: Request<'a>,
 }
 
 /// However the task ends, be it by a panic or with its runtime, nobody is left waiting for it.
@@ -153,19 +159,12 @@ impl Task<'_> {
             received: self.clock.now(),
         };
         let generation = self.cache.next_generation();
-        let Taken { head, own, verdict } = take_in(
-            self.cache.secret(),
-            self.fill,
-            generation,
-            &self.asked,
-            self.fields,
-            arrived,
-        );
+        let Taken { head, own, verdict } = take_in(self.cache.secret(), self.fill, generation, &self.request, arrived);
         let head = Arc::new(head);
         self.fill.set_own_head(own);
         let (phase, reservation) = match verdict {
             Ok(_) => {
-                self.cache.announce(self.fill, &head, self.fields);
+                self.cache.announce(self.fill, &head, self.request.fields);
                 self.cache.memory.forget(self.id(&head));
                 let reservation = self.cache.ram.reserve(head.content_length.unwrap_or(CHUNK as u64));
                 (Phase::Filling(Arc::clone(&head)), reservation)
@@ -189,7 +188,7 @@ impl Task<'_> {
     }
 
     fn id(&self, head: &Head) -> u128 {
-        self.fields.with(|fields| head.id(self.cache.secret(), fields))
+        self.request.fields.with(|fields| head.id(self.cache.secret(), fields))
     }
 
     /// Only what the response said of itself is remembered: neither credentials nor a provoked error switch caching off.
@@ -320,7 +319,7 @@ impl Task<'_> {
         let (head, forbidden) = confirmed(
             self.cache.secret(),
             self.fill,
-            &self.asked,
+            &self.request,
             &stored.head,
             &answer.fields,
             times,
