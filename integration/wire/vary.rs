@@ -132,3 +132,68 @@ fn a_response_that_stops_varying_serves_all() {
         .expect(200, "of all")
         .cached("hit");
 }
+
+#[test]
+fn preferences_in_another_order_are_the_same() {
+    let world = World::start();
+    let fields = &["Cache-Control: max-age=60", "Vary: Accept-Language, Accept-Encoding"];
+    let mut client = world.client();
+    client.ask(
+        "GET",
+        "/v",
+        &["Accept-Language: en, de;q=0.50", "Accept-Encoding: gzip, br"],
+    );
+    world.origin.rx().ok(fields, "one");
+    client.rx().expect(200, "one");
+    client
+        .ask(
+            "GET",
+            "/v",
+            &["Accept-Language: DE;q=0.5 ,EN", "Accept-Encoding: br,gzip;q=1"],
+        )
+        .rx()
+        .expect(200, "one")
+        .cached("hit");
+}
+
+#[test]
+fn of_the_stored_variants_the_one_a_client_likes_best_will_do() {
+    let world = World::start();
+    let german = &[
+        "Cache-Control: max-age=60",
+        "Vary: Accept-Language, X-Kind",
+        "Content-Language: de",
+    ];
+    let mut client = world.client();
+    client.ask("GET", "/v", &["Accept-Language: en, de"]);
+    world.origin.rx().ok(german, "deutsch");
+    client.rx().expect(200, "deutsch");
+    client
+        .ask("GET", "/v", &["Accept-Language: fr;q=0.5, DE"])
+        .rx()
+        .expect(200, "deutsch")
+        .cached("hit")
+        .cached("detail=negotiated");
+    // Another language is liked as well or better, or something else that selects is not the same.
+    for fields in [
+        &["Accept-Language: de, fr"][..],
+        &["Accept-Language: de;q=0.9, fr"],
+        &["Accept-Language: de;q=0"],
+        &["Accept-Language: *"],
+        &["Accept-Language: de-AT"],
+        &["Accept-Language: de, \"x\""],
+        &["Accept-Language: de", "X-Kind: other"],
+    ] {
+        client.ask("GET", "/v", fields);
+        world
+            .origin
+            .rx()
+            .ok(&["Cache-Control: no-store", "Vary: Accept-Language, X-Kind"], "other");
+        client.rx().expect(200, "other").cached("fwd=vary-miss");
+    }
+    // What is no longer fresh is nobody's best.
+    world.pass_seconds(61);
+    client.ask("GET", "/v", &["Accept-Language: fr;q=0.5, de"]);
+    world.origin.rx().ok(german, "neu");
+    client.rx().expect(200, "neu").cached("fwd=vary-miss");
+}

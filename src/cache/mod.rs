@@ -9,6 +9,7 @@ mod key;
 mod lookup;
 mod memory;
 pub mod object;
+mod posted;
 mod table;
 
 use std::sync::Arc;
@@ -19,9 +20,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
+pub use intake::{Arrived, Request};
 pub use key::{Key, KeyParts, SchemeClass, Secret};
 pub use lookup::Looked;
 pub use memory::Remembered;
+pub use posted::{Keeping, Posted};
 pub use table::{Join, Permit, Wanted};
 
 use fill::Fill;
@@ -224,8 +227,9 @@ impl Cache {
         epoch
     }
 
-    /// RFC 9111 4.4: what an unsafe method changed is not served again. Costs nothing if nothing of it is known.
-    pub fn invalidate(&self, parts: &KeyParts<'_>) {
+    /// RFC 9111 4.4: what an unsafe method changed is not served again. Costs nothing if nothing of it is known; returns
+    /// whether it is, and so was purged.
+    pub fn invalidate(&self, parts: &KeyParts<'_>) -> bool {
         let known = [SchemeClass::Clear, SchemeClass::Secure].into_iter().any(|scheme| {
             let hash = self.secret.key(&KeyParts { scheme, ..*parts });
             // In this order: what is on its way is stored before it is no longer on its way.
@@ -234,6 +238,7 @@ impl Cache {
         if known {
             self.purge_url(parts, Mode::Hard);
         }
+        known
     }
 
     /// Checks every stored version, so that the purges so far can be forgotten. What is on its way meanwhile is not kept.

@@ -135,14 +135,19 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// One more of each count, unless one would pass its bound, and of `key`.
-    fn take(counts: [(&Arc<AtomicUsize>, usize); 2], keys: &Arc<KeysUnderWay>, key: u128) -> Option<Permit> {
+    /// For something of `key` that is no fetch.
+    pub(super) fn of_key(keys: &Arc<KeysUnderWay>, key: u128) -> Permit {
         keys.add(key);
-        let mut permit = Permit {
+        Permit {
             counts: SmallVec::new(),
             keys: Arc::clone(keys),
             key,
-        };
+        }
+    }
+
+    /// One more of each count, unless one would pass its bound, and of `key`.
+    fn take(counts: [(&Arc<AtomicUsize>, usize); 2], keys: &Arc<KeysUnderWay>, key: u128) -> Option<Permit> {
+        let mut permit = Permit::of_key(keys, key);
         for (count, bound) in counts {
             let before = count.fetch_add(1, Ordering::Relaxed);
             permit.counts.push(Arc::clone(count));

@@ -179,7 +179,7 @@ fn targets(resolver: &mut Resolver, settings: &file::Settings) -> Targets {
 
 fn target(resolver: &mut Resolver, given: &At<String>) -> Option<HeaderName> {
     let name = HeaderName::from_bytes(given.value.as_bytes()).ok();
-    match name.filter(|name| is_targeted(name)) {
+    match name.filter(is_targeted) {
         Some(name) => Some(name),
         None => {
             let what = format!(

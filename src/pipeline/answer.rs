@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::body::{AnswerBody, Following, Segment};
-use super::decide::{Refused, Serve};
+use super::decide::{LOOP_DETECTED, Refused, Serve};
 use super::request::RequestView;
 use super::shape::Shape;
 use crate::cache::object::Head;
@@ -136,7 +136,12 @@ impl<'a> Answer<'a> {
             }
             _ => {}
         }
-        own(refused.status, "", Some(refused.detail), fields)
+        // RFC 9209 2.3.27
+        let error = match refused.detail {
+            LOOP_DETECTED => "proxy_loop_detected",
+            _ => "",
+        };
+        own(refused.status, error, Some(refused.detail), fields)
     }
 
     /// Sends the client to the same place at this port of `https`.

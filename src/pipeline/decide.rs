@@ -8,6 +8,7 @@ use http::{HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::edge::Edge;
+use super::forward::max_forwards;
 use super::request::{RequestLength, RequestView};
 use super::shape::{Shape, shape};
 use crate::cache::object::Version;
@@ -15,6 +16,7 @@ use crate::cache::{Looked, SchemeClass};
 use crate::config::{Found, Route};
 use crate::policy::cache_control::RequestDirectives;
 use crate::policy::cache_status::{CacheStatus, Fwd};
+use crate::policy::cdn_loop;
 use crate::policy::fields::Known;
 use crate::policy::reuse::{Reuse, reuse, usable_on_error};
 
@@ -78,6 +80,12 @@ impl Refused {
     }
 }
 
+/// RFC 8586: the origin is an edge that sends it here again.
+const LOOP: Refused = Refused::new(StatusCode::BAD_GATEWAY, LOOP_DETECTED);
+
+/// Its code.
+pub(super) const LOOP_DETECTED: &str = "loop-detected";
+
 /// Decides what to do with a request on what RAM knows; `now` is monotonic.
 pub fn decide(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Decision {
     decide_in(edge, find(edge, request), request, now)
@@ -97,15 +105,24 @@ pub(super) fn decide_in(edge: &Edge, found: Option<Found<'_>>, request: &Request
     if route.secure_only && request.scheme == SchemeClass::Clear {
         return Decision::Refuse(Refused::new(StatusCode::FORBIDDEN, "client-certificate-required"));
     }
+    let goes_round = || cdn_loop::has_passed(&request.fields, &edge.cdn_id);
     if let Some(fwd) = must_pass(route, request) {
+        if goes_round() {
+            return Decision::Refuse(LOOP);
+        }
         return Decision::Pass(Arc::clone(route), fwd);
     }
     let parts = request.key_parts();
     let hash = edge.cache.secret().key(&parts);
     let looked = edge.cache.lookup(hash, &parts, &request.fields);
     let directives = request.directives();
+    if let Some(serve) = negotiated(edge, request, route, &directives, &looked, hash, now) {
+        return Decision::Serve(serve);
+    }
     match judge(edge, request, route, &directives, &looked, now) {
         Judged::Serve(serve) => Decision::Serve(serve),
+        // It would wait for the very fetch that it is.
+        Judged::Fetch(..) if goes_round() => Decision::Refuse(LOOP),
         Judged::Fetch(fwd, detail) => Decision::Fetch(
             Arc::clone(route),
             Fetch {
@@ -116,6 +133,32 @@ pub(super) fn decide_in(edge: &Edge, found: Option<Found<'_>>, request: &Request
             },
         ),
         Judged::Refuse(refused) => Decision::Refuse(refused),
+    }
+}
+
+/// RFC 9111 4.1: where the request's own variant is not stored, a fresh one of which no better can be had by its preferences.
+fn negotiated(
+    edge: &Edge,
+    request: &RequestView<'_>,
+    route: &Arc<Route>,
+    directives: &RequestDirectives,
+    looked: &Looked,
+    hash: u128,
+    now: Duration,
+) -> Option<Serve> {
+    if looked.version.is_some() || looked.miss != Fwd::VaryMiss {
+        return None;
+    }
+    let best = edge.cache.negotiated(hash, &request.key_parts(), &request.fields)?;
+    match judge(edge, request, route, directives, &best, now) {
+        Judged::Serve(serve) if serve.refresh.is_none() => Some(Serve {
+            status: CacheStatus {
+                detail: Some("negotiated"),
+                ..serve.status
+            },
+            ..serve
+        }),
+        _ => None,
     }
 }
 
@@ -130,7 +173,9 @@ fn guard(route: &Route, request: &RequestView<'_>) -> Option<Refused> {
     match request.method {
         // RFC 9110 9.3.6, 9.3.8: an edge is no tunnel, and what TRACE would show are other hops' fields.
         "CONNECT" | "TRACE" => Some(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed")),
-        "OPTIONS" if request.path == "*" => Some(Refused::new(StatusCode::NO_CONTENT, "options-of-the-edge")),
+        "OPTIONS" if request.path == "*" || max_forwards(request.method, &request.fields) == Some(0) => {
+            Some(Refused::new(StatusCode::NO_CONTENT, "options-of-the-edge"))
+        }
         _ => match request.body {
             RequestLength::Known(length) if length > route.max_body => {
                 Some(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large"))

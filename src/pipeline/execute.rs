@@ -168,7 +168,7 @@ impl<'e> Round<'e> {
         let order = Order {
             fetch: Arc::clone(&edge.origins[self.request.route.origin].fetch),
             request: match &validating {
-                Some((version, _)) => forward::validating(&self.request, &version.head),
+                Some((version, _)) => forward::validating(edge, &self.request, &version.head),
                 None => self.forwarded(for_all),
             },
             asked: self.asked(for_all),
@@ -187,8 +187,8 @@ impl<'e> Round<'e> {
 
     fn forwarded(&self, for_all: bool) -> FetchRequest {
         match for_all {
-            true => forward::for_all(&self.request),
-            false => forward::as_it_is(&self.request),
+            true => forward::for_all(self.edge, &self.request),
+            false => forward::as_it_is(self.edge, &self.request),
         }
     }
 
@@ -340,7 +340,7 @@ impl<'e> Round<'e> {
         let etag = head.fields.iter().find(|(name, _)| *name == ETAG)?.1.clone();
         Some(Rest {
             fetch: Arc::clone(&self.edge.origins[self.request.route.origin].fetch),
-            request: forward::for_all(&self.request),
+            request: forward::for_all(self.edge, &self.request),
             etag,
             length: head.content_length,
         })

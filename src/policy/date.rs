@@ -18,7 +18,15 @@ pub fn parse(text: &[u8]) -> Option<SystemTime> {
 /// The longest form there is, and some whitespace.
 const LONGEST: usize = "Wednesday, 06-Nov-94 08:49:37 GMT".len() + 4;
 
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const DAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 
 fn parse_liberally(text: &str) -> Option<SystemTime> {
     let text = text.trim().to_ascii_lowercase();

@@ -6,6 +6,8 @@
 pub mod cache_control;
 /// What our Cache-Status says, and its writer.
 pub mod cache_status;
+/// Requests that come back.
+pub mod cdn_loop;
 /// HTTP dates, read and written.
 pub mod date;
 /// The field lines of a request, borrowed.
