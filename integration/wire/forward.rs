@@ -295,7 +295,13 @@ fn a_request_that_comes_back_is_refused() {
     client.rx().expect(200, "one");
     for (method, path) in [("GET", "/b"), ("POST", "/a"), ("DELETE", "/a")] {
         let answer = client.ask(method, path, &[&format!("CDN-Loop: a, {id}")]).rx().is(502);
-        assert!(answer.head.field("proxy-status").unwrap().contains("proxy_loop_detected"));
+        assert!(
+            answer
+                .head
+                .field("proxy-status")
+                .unwrap()
+                .contains("proxy_loop_detected")
+        );
     }
     // What is stored goes nowhere, so it does not go round.
     client

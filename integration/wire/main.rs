@@ -15,6 +15,7 @@ mod http1;
 mod ipv6;
 mod log;
 mod operate;
+mod partial;
 mod pass;
 mod posted;
 mod purge;

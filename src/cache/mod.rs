@@ -4,6 +4,7 @@
 //! runs this very code.
 
 pub mod fill;
+mod held;
 mod intake;
 mod key;
 mod lookup;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
+pub use held::Held;
 pub use intake::{Arrived, Request};
 pub use key::{Key, KeyParts, SchemeClass, Secret};
 pub use lookup::Looked;
@@ -34,6 +36,7 @@ use table::{FillTable, KeysUnderWay};
 
 use crate::origin::FetchError;
 use crate::policy::fields::OwnedFields;
+use crate::policy::range::ByteRange;
 use crate::purge::{Epoch, Mode, Purges, Selector, Verdict};
 use crate::store::{CHUNK, Ram};
 use crate::telemetry::Count;
@@ -87,6 +90,8 @@ pub struct FillCounts {
     pub stored: Count,
     /// It could not be kept: it may not be stored, or there was no room.
     pub unstored: Count,
+    /// It was a part that was missing of what is stored.
+    pub completed: Count,
     /// The origin confirmed what is stored.
     pub revalidated: Count,
     /// There was no response, or not all of it.
@@ -321,6 +326,21 @@ impl Cache {
     pub fn pin(&self, name: u128, length: u64) -> Option<SmallVec<[Bytes; 1]>> {
         let chunks = length.div_ceil(CHUNK as u64) as u32;
         (0..chunks).map(|index| self.ram.chunk(name, index)).collect()
+    }
+
+    /// What is here of the chunks that `wanted`, which is within the body, touches; `None` if the body has no chunks.
+    pub fn held(&self, version: &Version, wanted: ByteRange) -> Option<Held> {
+        let Body::Chunked { name, length } = version.body else {
+            return None;
+        };
+        let first = (wanted.start / CHUNK as u64) as u32;
+        let behind = wanted.end.div_ceil(CHUNK as u64) as u32;
+        Some(Held {
+            name,
+            length,
+            first,
+            chunks: (first..behind).map(|index| self.ram.chunk(name, index)).collect(),
+        })
     }
 
     /// The body of a version, if all of it is here: one piece, or all chunks.

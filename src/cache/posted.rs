@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::fill::Fill;
+use super::fill::{Begun, Fill};
 use super::intake::{Arrived, Request, Taken, take_in};
 use super::object::{Body, Head, Version};
 use super::table::Permit;
@@ -45,15 +45,16 @@ impl Cache {
     ) -> Option<Keeping> {
         let epoch = posted.epoch + invalidations;
         let explicit = |head: &Head| !head.freshness.lifetime.is_zero() && !head.freshness.heuristic;
-        let fill = Arc::new(Fill::new(
-            None,
-            Arc::new(self.secret.stored_key(parts)),
-            Arc::clone(site),
+        let begun = Begun {
+            id: None,
+            key: Arc::new(self.secret.stored_key(parts)),
+            site: Arc::clone(site),
             epoch,
-            posted.began,
-            self.settings.terms,
-            self.ram.gauge().clone(),
-        ));
+            began: posted.began,
+            part: None,
+            terms: self.settings.terms,
+        };
+        let fill = Arc::new(Fill::new(begun, self.ram.gauge().clone()));
         let taken = take_in(&self.secret, &fill, self.next_generation(), request, arrived);
         let Taken {
             head, verdict: Ok(_), ..

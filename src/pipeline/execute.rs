@@ -7,18 +7,19 @@ use http::header::ETAG;
 
 use super::answer::Answer;
 use super::body::{Following, Rest};
-use super::decide::{Decision, Fetch, Judged, Refused, hsts, judge, judge_on_error, serve};
+use super::decide::{Decision, Fetch, Judged, Refused, can_be_completed, hsts, judge, judge_on_error, serve, wanted};
 use super::edge::Edge;
 use super::forward;
 use super::pass::pass;
 use super::request::OwnedRequest;
 use super::shape::{Shape, shape};
-use crate::cache::fill::{self, Fill, Follower, Order, Outcome};
+use crate::cache::fill::{self, Fill, Follower, Order, Outcome, PartOrder};
 use crate::cache::object::{Head, Version};
-use crate::cache::{Join, Looked, Permit, Remembered, Wanted};
+use crate::cache::{Held, Join, Looked, Permit, Remembered, Wanted};
 use crate::origin::{FetchError, FetchRequest, RequestBody};
 use crate::policy::cache_status::CacheStatus;
 use crate::policy::fields::Known;
+use crate::policy::range::ByteRange;
 use crate::policy::reuse::is_error_for_stale;
 use crate::policy::storable::{Asked, Unstorable};
 use crate::telemetry::AskedOrigin;
@@ -53,6 +54,7 @@ pub fn refresh(edge: &Arc<Edge>, request: OwnedRequest, hash: u128) {
         seen: seen.version.is_some().then_some(seen),
         fwd: crate::policy::cache_status::Fwd::Stale,
         detail: None,
+        missing: false,
     };
     let round = Round::new(edge, request, fetch);
     if let Join::Lead(fill, _, permit) = round.join(true) {
@@ -71,6 +73,8 @@ struct Round<'e> {
     alone: bool,
     /// When it came, in the order of all requests and fetches.
     arrival: u64,
+    /// What it found would do, if all of the body were here that it wants.
+    missing: bool,
     /// Only a fetch that began after it came will do.
     only_newer: bool,
     /// The origin, if a fetch was begun for this request, and how long its head took.
@@ -81,6 +85,10 @@ struct Round<'e> {
 enum Step {
     Done(Answer<'static>),
     Again,
+}
+
+fn too_many_fetches() -> Answer<'static> {
+    Answer::refused(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-fetches"))
 }
 
 impl<'e> Round<'e> {
@@ -97,6 +105,7 @@ impl<'e> Round<'e> {
                 detail: fetch.detail,
                 ..CacheStatus::default()
             },
+            missing: fetch.missing,
             only_newer: false,
             asked: None,
         }
@@ -111,12 +120,17 @@ impl<'e> Round<'e> {
     async fn answer_of_rounds(&mut self) -> Answer<'static> {
         for round in 1..=MAX_ROUNDS {
             self.alone |= round == MAX_ROUNDS;
+            if std::mem::take(&mut self.missing)
+                && let Step::Done(answer) = self.complete().await
+            {
+                return answer;
+            }
             let step = match self.join(false) {
                 Join::Found(looked) => self.found(looked),
                 Join::Lead(fill, Some(follower), permit) => {
                     self.status.collapsed = false;
                     self.run(fill, permit);
-                    self.lead(follower).await
+                    self.follow(follower).await
                 }
                 Join::Follow(follower) => {
                     self.status.collapsed = true;
@@ -125,9 +139,7 @@ impl<'e> Round<'e> {
                 Join::Remembered(Remembered::Failed(error)) => Step::Done(self.failed(error, "recent-failure")),
                 Join::Remembered(Remembered::ServerError(status)) => self.server_error(status),
                 Join::Full | Join::UnderWay | Join::Lead(..) | Join::Remembered(Remembered::Uncacheable) => {
-                    Step::Done(self.stale_or(|| {
-                        Answer::refused(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-fetches"))
-                    }))
+                    Step::Done(self.stale_or(too_many_fetches))
                 }
             };
             if let Step::Done(answer) = step {
@@ -138,9 +150,13 @@ impl<'e> Round<'e> {
     }
 
     fn join(&self, background: bool) -> Join {
+        self.with_wanted(background, |wanted| self.edge.cache.join(wanted))
+    }
+
+    fn with_wanted(&self, background: bool, join: impl FnOnce(&Wanted<'_>) -> Join) -> Join {
         let slot = &self.edge.origins[self.request.route.origin];
         self.request.fields.with(|fields| {
-            self.edge.cache.join(&Wanted {
+            join(&Wanted {
                 parts: self.request.key_parts(),
                 hash: self.hash,
                 fields,
@@ -203,6 +219,80 @@ impl<'e> Round<'e> {
         })
     }
 
+    /// Fetches what is missing of the version that was found, and answers with that and with what is here. Where the origin
+    /// has another version by now, or none, all is fetched anew.
+    async fn complete(&mut self) -> Step {
+        let Some((looked, version, held)) = self.take_held() else {
+            return Step::Again;
+        };
+        let Some(part) = held.missing() else {
+            // Somebody else has fetched it meanwhile.
+            self.seen = Some(looked);
+            return self.validated(version);
+        };
+        let follower = match self.with_wanted(false, |wanted| self.edge.cache.join_part(wanted, held.name, part)) {
+            Join::Lead(fill, Some(follower), permit) => {
+                self.run_part(fill, permit, &version, part);
+                follower
+            }
+            Join::Follow(follower) => {
+                self.status.collapsed = true;
+                follower
+            }
+            _ => return Step::Done(too_many_fetches()),
+        };
+        match self.await_head(&follower).await {
+            Outcome::Filling(_) => Step::Done(self.patched(version, held, follower)),
+            Outcome::Failed(error) => Step::Done(self.failed(error, "")),
+            _ => {
+                self.edge.cache.forget(&version, looked.id);
+                self.status.collapsed = false;
+                Step::Again
+            }
+        }
+    }
+
+    /// The version that was found, and what is here of the stretch of its body that is wanted.
+    fn take_held(&mut self) -> Option<(Looked, Arc<Version>, Held)> {
+        let looked = self.seen.take()?;
+        let version = Arc::clone(looked.version.as_ref()?);
+        let shape = self.request.with_view(|view| shape(view, &version.head, true));
+        let held = self.edge.cache.held(&version, wanted(&shape, &version.head)?)?;
+        Some((looked, version, held))
+    }
+
+    fn run_part(&self, fill: Arc<Fill>, permit: Permit, version: &Arc<Version>, part: ByteRange) {
+        let order = PartOrder {
+            fill,
+            permit,
+            fetch: Arc::clone(&self.edge.origins[self.request.route.origin].fetch),
+            request: forward::part(forward::for_all(self.edge, &self.request), &version.head, part),
+            version: Arc::clone(version),
+        };
+        self.edge
+            .spawn
+            .spawn(Box::pin(fill::run_part(Arc::clone(&self.edge.cache), order)));
+    }
+
+    /// What is here of a version, and what comes.
+    fn patched(&self, version: Arc<Version>, held: Held, follower: Follower) -> Answer<'static> {
+        let now = self.edge.clock.monotonic();
+        let head = Arc::clone(&version.head);
+        let any_order = follower.reads_in_any_order();
+        let status = CacheStatus {
+            fwd_status: Some(StatusCode::PARTIAL_CONTENT.as_u16()),
+            stored: any_order,
+            ttl: Some(head.freshness.ttl(now)),
+            ..self.status
+        };
+        let shape = self.request.with_view(|view| shape(view, &head, true));
+        let rest = (!any_order).then(|| self.rest(&head)).flatten();
+        let age = Some(head.freshness.age(now).as_secs());
+        Answer::following(head, &shape, status, age, |segments| {
+            Following::patched(held, follower, segments, rest)
+        })
+    }
+
     /// Something was stored while this request was on its way to ask for it.
     fn found(&mut self, looked: Looked) -> Step {
         let (edge, route) = (self.edge, &self.request.route);
@@ -225,11 +315,25 @@ impl<'e> Round<'e> {
                 self.seen = Some(looked);
                 Step::Again
             }
+            Judged::Missing => {
+                self.seen = Some(looked);
+                self.missing = true;
+                Step::Again
+            }
         }
     }
 
-    /// Follows the fill that was begun for this request.
-    async fn lead(&mut self, follower: Follower) -> Step {
+    /// Follows a fill.
+    async fn follow(&mut self, follower: Follower) -> Step {
+        let head = self.await_head(&follower).await;
+        self.read(head, follower)
+    }
+
+    /// Waits for the head; if the fill was begun for this request, notes how long that took.
+    async fn await_head(&mut self, follower: &Follower) -> Outcome {
+        if !follower.leads() {
+            return follower.head().await;
+        }
         let (began, place) = (self.edge.clock.monotonic(), self.request.route.origin);
         self.asked = Some(AskedOrigin { place, took: None });
         let head = follower.head().await;
@@ -240,12 +344,7 @@ impl<'e> Round<'e> {
                 took: Some(took),
             });
         }
-        self.read(head, follower)
-    }
-
-    async fn follow(&mut self, follower: Follower) -> Step {
-        let head = follower.head().await;
-        self.read(head, follower)
+        head
     }
 
     fn read(&mut self, head: Outcome, follower: Follower) -> Step {
@@ -365,11 +464,13 @@ impl<'e> Round<'e> {
         {
             Some(serve) => Step::Done(Answer::stored(serve, now)),
             None => {
-                // A chunk was evicted since: what was confirmed cannot be sent, so all of it is fetched.
-                self.edge
-                    .cache
-                    .forget(&version, self.seen.as_ref().map_or(self.hash, |looked| looked.id));
-                self.seen = None;
+                // Chunks were evicted since. They are fetched, or if that cannot be, all is.
+                let lacks_some = self.request.with_view(|view| can_be_completed(view, &version));
+                if !lacks_some {
+                    let id = self.seen.as_ref().map_or(self.hash, |looked| looked.id);
+                    self.edge.cache.forget(&version, id);
+                    self.seen = None;
+                }
                 Step::Again
             }
         }

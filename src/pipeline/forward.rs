@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use http::header::{
-    ACCEPT_RANGES, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, IF_MATCH, IF_MODIFIED_SINCE,
+    ACCEPT_RANGES, AUTHORIZATION, CONTENT_LENGTH, COOKIE, ETAG, EXPECT, FORWARDED, HOST, IF_MATCH, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, MAX_FORWARDS, RANGE, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -15,6 +15,7 @@ use crate::cache::object::Head;
 use crate::origin::FetchRequest;
 use crate::policy::fields::{Known, RequestFields};
 use crate::policy::hop::{is_hop_by_hop, is_removable};
+use crate::policy::range::ByteRange;
 use crate::policy::targeted::SURROGATE_CONTROL;
 use crate::policy::{list, trace};
 
@@ -59,11 +60,23 @@ pub(super) fn validating(edge: &Edge, request: &OwnedRequest, head: &Head) -> Fe
             .find(|(n, _)| n == name)
             .map(|(_, value)| value.clone())
     };
-    if let Some(etag) = stored(&http::header::ETAG) {
+    if let Some(etag) = stored(&ETAG) {
         forwarded.fields.insert(IF_NONE_MATCH, etag);
     }
     if let Some(modified) = stored(&http::header::LAST_MODIFIED) {
         forwarded.fields.insert(IF_MODIFIED_SINCE, modified);
+    }
+    forwarded
+}
+
+/// A part of a stored body, if it is still the one with this strong ETag (RFC 9110 13.1.5).
+pub(super) fn part(mut forwarded: FetchRequest, head: &Head, part: ByteRange) -> FetchRequest {
+    let last = part.end.saturating_sub(1);
+    if let Ok(range) = HeaderValue::from_str(&format!("bytes={}-{last}", part.start)) {
+        forwarded.fields.insert(RANGE, range);
+    }
+    if let Some((_, etag)) = head.fields.iter().find(|(name, _)| *name == ETAG) {
+        forwarded.fields.insert(IF_RANGE, etag.clone());
     }
     forwarded
 }

@@ -1,5 +1,7 @@
 //! Which bytes of a representation were asked for (RFC 9110 14.2).
 
+use http::HeaderMap;
+use http::header::CONTENT_RANGE;
 use smallvec::SmallVec;
 
 use super::fields::{Known, RequestFields};
@@ -66,6 +68,25 @@ pub fn select(fields: &RequestFields, validators: &Validators, length: u64) -> R
         true => Ranges::Unsatisfiable,
         false => tame(parts, length),
     }
+}
+
+/// What a `206` carries, by its `Content-Range` (RFC 9110 14.4), and how long the whole is, if it says; none if that cannot
+/// be.
+pub fn content_range(fields: &HeaderMap) -> Option<(ByteRange, Option<u64>)> {
+    let mut lines = fields.get_all(CONTENT_RANGE).iter();
+    let only = lines.next().filter(|_| lines.next().is_none())?;
+    let (unit, rest) = only.to_str().ok()?.trim().split_once(' ')?;
+    let (range, complete) = rest.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let start = list::decimal(first.as_bytes())?;
+    let end = list::decimal(last.as_bytes())?.checked_add(1)?;
+    let complete = match complete {
+        "*" => None,
+        digits => Some(list::decimal(digits.as_bytes())?),
+    };
+    // RFC 9110 14.4: invalid if the last position is less than the first, or not less than the complete length.
+    let is_valid = unit.eq_ignore_ascii_case("bytes") && start < end && complete.is_none_or(|length| end <= length);
+    is_valid.then_some((ByteRange { start, end }, complete))
 }
 
 /// What follows `bytes=`; units are named in any case (RFC 9110 14.1).
@@ -172,4 +193,37 @@ fn coalesce(parts: &mut SmallVec<[ByteRange; 2]>) {
         }
         joins
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_part_says_of_itself() {
+        for (value, expected) in [
+            ("bytes 0-4/10", Some((0, 5, Some(10)))),
+            ("BYTES 5-9/10", Some((5, 10, Some(10)))),
+            ("bytes 5-9/*", Some((5, 10, None))),
+            ("bytes 9-5/10", None),
+            ("bytes 5-10/10", None),
+            ("bytes */10", None),
+            ("bytes 5-/10", None),
+            ("bytes=0-4/10", None),
+            ("lines 0-4/10", None),
+            ("bytes 0-4", None),
+            ("bytes +0-4/10", None),
+            ("bytes 0-18446744073709551615/*", None),
+        ] {
+            let fields = [(CONTENT_RANGE, http::HeaderValue::from_static(value))]
+                .into_iter()
+                .collect();
+            let read = content_range(&fields).map(|(range, complete)| (range.start, range.end, complete));
+            assert_eq!(read, expected, "{value}");
+        }
+        let twice = [(CONTENT_RANGE, http::HeaderValue::from_static("bytes 0-4/10")); 1];
+        let mut fields: HeaderMap = twice.into_iter().collect();
+        fields.append(CONTENT_RANGE, http::HeaderValue::from_static("bytes 0-4/10"));
+        assert_eq!(content_range(&fields), None);
+    }
 }

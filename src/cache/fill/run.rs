@@ -65,8 +65,12 @@ pub async fn run(cache: Arc<Cache>, clock: Arc<dyn Clock>, order: Order) {
             targets: &targets,
         },
     };
+    let _ending = Ending {
+        cache: &cache,
+        fill: &fill,
+    };
     let mut requested = clock.now();
-    let mut fetched = task.fetch(&fetch, request.clone()).await;
+    let mut fetched = self::fetch(&fill, &fetch, request.clone()).await;
     if let (Ok(answer), Some((stored, id))) = (&fetched, &validating)
         && answer.status == StatusCode::NOT_MODIFIED
     {
@@ -74,7 +78,7 @@ pub async fn run(cache: Arc<Cache>, clock: Arc<dyn Clock>, order: Order) {
             return task.confirm(stored, *id, answer, requested);
         }
         requested = clock.now();
-        fetched = task.fetch(&fetch, unconditional(request)).await;
+        fetched = self::fetch(&fill, &fetch, unconditional(request)).await;
     }
     match fetched {
         Ok(fetched) => task.take(fetched, requested).await,
@@ -106,29 +110,53 @@ struct Task<'a> {
     request: Request<'a>,
 }
 
-/// However the task ends, be it by a panic or with its runtime, nobody is left waiting for it.
-impl Drop for Task<'_> {
+/// However its task ends, be it by a panic or with its runtime, nobody is left waiting for a fill.
+pub(super) struct Ending<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) fill: &'a Arc<Fill>,
+}
+
+impl Drop for Ending<'_> {
     fn drop(&mut self) {
         self.cache.fills.remove(self.fill);
         self.fill.end_if_open();
     }
 }
 
-impl Task<'_> {
-    async fn fetch(&self, origin: &Arc<dyn Fetch>, request: FetchRequest) -> Result<Fetched<'static>, FetchError> {
-        let interims = request.interims.clone();
-        let mut fetching = Arc::clone(origin).fetch(request, None);
-        let told = poll_fn(|cx| {
-            let fetched = fetching.as_mut().poll(cx);
-            // The client whose request began the fill looks for them.
-            if interims.as_ref().is_some_and(|interims| !interims.is_empty()) {
-                self.fill.wake_readers();
-            }
-            fetched
-        });
-        unless_given_up(self.fill, told).await.and_then(|fetched| fetched)
-    }
+/// Asks `origin`. Whoever reads the fill looks for the interim responses that come meanwhile.
+pub(super) async fn fetch(
+    fill: &Fill,
+    origin: &Arc<dyn Fetch>,
+    request: FetchRequest,
+) -> Result<Fetched<'static>, FetchError> {
+    let interims = request.interims.clone();
+    let mut fetching = Arc::clone(origin).fetch(request, None);
+    let told = poll_fn(|cx| {
+        let fetched = fetching.as_mut().poll(cx);
+        // The client whose request began the fill looks for them.
+        if interims.as_ref().is_some_and(|interims| !interims.is_empty()) {
+            fill.wake_readers();
+        }
+        fetched
+    });
+    unless_given_up(fill, told).await.and_then(|fetched| fetched)
+}
 
+/// The next piece of a body, once there may be more of it.
+pub(super) async fn next_piece(fill: &Fill, body: &mut dyn ReadBody) -> Option<Result<bytes::Bytes, FetchError>> {
+    poll_fn(|cx| {
+        if fill.poll_given_up(cx).is_ready() {
+            return Poll::Ready(Some(Err(FetchError::Abandoned)));
+        }
+        if !fill.window_is_open() {
+            return Poll::Pending;
+        }
+        body.poll_piece(cx)
+    })
+    .await
+}
+
+impl Task<'_> {
     /// No response: those who wait are told, and for a moment those who come.
     fn fail(&self, error: FetchError) {
         self.cache.ended.failed(error);
@@ -182,6 +210,7 @@ impl Task<'_> {
         };
         if let Err(error) = result {
             self.cache.ended.failed(error);
+            self.keep_part(&head);
         }
         self.cache.fills.remove(self.fill);
         self.fill.finish(result);
@@ -210,7 +239,7 @@ impl Task<'_> {
         let name = self.body_name(head);
         let mut come = 0u64;
         let mut chunks = 0u32;
-        while let Some(piece) = self.next_piece(&mut *body).await {
+        while let Some(piece) = next_piece(self.fill, &mut *body).await {
             let piece = match piece {
                 Err(FetchError::Incomplete) if planted::is(Bug::ShortAsWhole) => break,
                 piece => piece?,
@@ -245,19 +274,6 @@ impl Task<'_> {
             *reservation = None;
         }
         kept
-    }
-
-    async fn next_piece(&self, body: &mut dyn ReadBody) -> Option<Result<bytes::Bytes, FetchError>> {
-        poll_fn(|cx| {
-            if self.fill.poll_given_up(cx).is_ready() {
-                return Poll::Ready(Some(Err(FetchError::Abandoned)));
-            }
-            if !self.fill.window_is_open() {
-                return Poll::Pending;
-            }
-            body.poll_piece(cx)
-        })
-        .await
     }
 
     fn body_name(&self, head: &Head) -> u128 {
@@ -303,6 +319,24 @@ impl Task<'_> {
         };
         let id = self.id(&head);
         self.cache.store(&Arc::new(Version::new(head, body)), id);
+    }
+
+    /// RFC 9111 3.3: what has come of a body that broke off, or that nobody wanted any more, is stored as a part if the rest
+    /// of the same body can be had: the length is known, and a strong validator.
+    fn keep_part(&self, head: &Arc<Head>) {
+        let Some(length) = head.content_length.filter(|_| head.validators.strong_etag().is_some()) else {
+            return;
+        };
+        let filling = matches!(self.fill.phase(), Phase::Filling(_));
+        let is_ok = head.status == StatusCode::OK;
+        if filling && is_ok && self.fill.body().is_some_and(|(chunks, _)| !chunks.is_empty()) {
+            let body = Body::Chunked {
+                name: self.body_name(head),
+                length,
+            };
+            let version = Version::new(Arc::clone(head), body);
+            self.cache.store(&Arc::new(version), self.id(head));
+        }
     }
 
     /// Whether a `304` is about the stored version, and the version is still one that may be validated: a purge may have
