@@ -1,0 +1,334 @@
+//! Whether the edge's answer is the origin's. What may differ stands here, each with the section that says so, and nothing else may.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use hyper::HeaderMap;
+use hyper::header::HeaderValue;
+
+use crate::cases::Case;
+use crate::client::Got;
+use crate::multipart::{self, Part};
+use crate::origin::{self, Reply};
+use crate::resource::{ASKED, CONTROLS, Dates};
+
+/// Fields of a connection (RFC 9110 7.6.1, RFC 9112 6.1), and `Cache-Status`, which a cache adds (RFC 9211).
+const NOT_COMPARED: [&str; 5] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "transfer-encoding",
+    "cache-status",
+];
+/// No answer is older than this: the program's run, in seconds, and some patience.
+const OLDEST: u64 = 600;
+
+/// When an answer was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing of the URL was asked for before, or nothing but another variant.
+    Cold,
+    /// The whole was.
+    Primed,
+    /// The same was.
+    Warm,
+    /// Now the whole is, after whatever was asked before.
+    After,
+}
+
+/// What is wrong with the edge's answer `got`, where the origin itself said `direct`; nothing: all is as it should be.
+pub fn differences(case: &Case, dates: &Dates, stage: Stage, direct: &Got, got: &Got) -> Vec<String> {
+    let strict = against(case, stage, direct, got);
+    let others = allowed_instead(case, dates, direct, got);
+    let right = strict.is_empty()
+        || others.iter().any(|other| against(case, stage, other, got).is_empty())
+        || is_not_cached(case, got)
+        || has_same_bytes_in_other_parts(direct, got);
+    if right { misses(case, stage, got) } else { strict }
+}
+
+/// A warm answer proves nothing if it is fetched again: what is fresh comes out of the cache.
+fn misses(case: &Case, stage: Stage, got: &Got) -> Vec<String> {
+    let missed = stage == Stage::Warm && case.is_to_be_kept() && !is_hit(got);
+    Vec::from_iter(missed.then(|| "not out of the cache".to_owned()))
+}
+
+fn is_hit(got: &Got) -> bool {
+    let status = got.fields.get("cache-status").and_then(|value| value.to_str().ok());
+    status.is_some_and(|status| status.starts_with("verge; hit"))
+}
+
+/// What else a cache may say.
+fn allowed_instead(case: &Case, dates: &Dates, direct: &Got, got: &Got) -> Vec<Got> {
+    let mut others = Vec::new();
+    let resource = case.resource();
+    // RFC 9111 4.3.2: without Last-Modified, a cache holds If-Modified-Since against Date. The origin ignores it (RFC 9110 13.1.3).
+    let by_date =
+        case.asks_since_the_future() && !case.has_condition("if-none-match") && resource.last_modified(dates).is_none();
+    if by_date && case.reads() && resource.is_success() && direct.status != 412 {
+        others.push(received(origin::not_modified(&resource, dates, ASKED)));
+    }
+    // RFC 9110 14.2: a server may ignore Range. There is no other way while a body comes whose length is not known, nor where
+    // it goes by without being stored and a later part is wanted first.
+    let goes_by = !is_hit(got) && (!resource.length_is_said() || (!is_stored(got) && !is_in_order(direct)));
+    if goes_by && case.method() == "GET" && !case.range().is_empty() && matches!(direct.status, 206 | 416) {
+        others.push(received(origin::representation(&resource, None, dates, ASKED)));
+    }
+    others
+}
+
+fn is_stored(got: &Got) -> bool {
+    let status = got.fields.get("cache-status").and_then(|value| value.to_str().ok());
+    status.is_some_and(|status| status.contains("; stored"))
+}
+
+fn is_in_order(direct: &Got) -> bool {
+    let parts = multipart::parts(direct).unwrap_or_default();
+    parts.windows(2).all(|pair| pair[0].end() <= pair[1].first)
+}
+
+/// RFC 9111 5.2.1.7: who wants nothing but what is stored gets a `504` where it is not.
+fn is_not_cached(case: &Case, got: &Got) -> bool {
+    case.directive() == "only-if-cached" && case.reads() && got.status == 504
+}
+
+/// An answer of the origin as its client would have it.
+fn received(reply: Reply) -> Got {
+    let mut fields = HeaderMap::new();
+    for (name, value) in &reply.fields {
+        fields.append(*name, HeaderValue::from_str(value).expect("all fields are valid"));
+    }
+    Got {
+        status: reply.status,
+        fields,
+        body: reply.body,
+    }
+}
+
+fn against(case: &Case, stage: Stage, direct: &Got, got: &Got) -> Vec<String> {
+    if direct.status != got.status {
+        return vec![format!("status {} instead of {}", got.status, direct.status)];
+    }
+    let mut found = Vec::new();
+    found.extend(body_differs(direct, got));
+    found.extend(age_differs(direct, got));
+    found.extend(length_differs(case, direct, got));
+    let names: BTreeSet<&str> = direct
+        .fields
+        .keys()
+        .chain(got.fields.keys())
+        .map(|name| name.as_str())
+        .chain(["via"])
+        .collect();
+    let compared = names
+        .into_iter()
+        .filter(|name| !NOT_COMPARED.contains(name) && !["age", "content-length"].contains(name));
+    found.extend(compared.filter_map(|name| field_differs(case, stage, name, direct, got)));
+    found
+}
+
+fn body_differs(direct: &Got, got: &Got) -> Option<String> {
+    let same = match (multipart::parts(direct), multipart::parts(got)) {
+        // RFC 9110 14.6: how the parts are kept apart is up to who sends them.
+        (Some(direct), Some(got)) => direct == got,
+        (None, None) => direct.body == got.body,
+        _ => false,
+    };
+    (!same).then(|| {
+        format!(
+            "body of {} bytes instead of {}: {} instead of {}",
+            got.body.len(),
+            direct.body.len(),
+            short(&got.body),
+            short(&direct.body)
+        )
+    })
+}
+
+fn short(body: &Bytes) -> String {
+    body[..body.len().min(60)].escape_ascii().to_string()
+}
+
+/// RFC 9111 5.1: a cache adds or raises `Age`; 4: on what comes out of it there is one.
+fn age_differs(direct: &Got, got: &Got) -> Option<String> {
+    let age = |got: &Got| {
+        got.fields
+            .get("age")
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+    };
+    let lines = got.fields.get_all("age").iter().count();
+    let least = age(direct);
+    let right = match (age(got), lines) {
+        (Some(said), 1) => (least.unwrap_or(0)..=least.unwrap_or(0) + OLDEST).contains(&said),
+        (None, 0) => least.is_none() && !is_hit(got),
+        _ => false,
+    };
+    (!right).then(|| {
+        format!(
+            "age {:?} where the origin says {:?}",
+            got.fields.get("age"),
+            direct.fields.get("age")
+        )
+    })
+}
+
+/// RFC 9112 6: framing is of the connection. Where a length is said it must be right, also where it is that of another body:
+/// to `HEAD`, and in a `304` (RFC 9110 8.6).
+fn length_differs(case: &Case, direct: &Got, got: &Got) -> Option<String> {
+    let said = got.fields.get("content-length")?.to_str().ok()?.parse::<usize>().ok();
+    let expected = match (case.method(), got.status) {
+        ("HEAD", _) | (_, 304) => match direct.fields.get("content-length") {
+            Some(length) => length.to_str().ok()?.parse().ok(),
+            // An answer that is about no representation has its own length, which is none.
+            None if got.status == 412 => Some(0),
+            None => Some(case.resource().length()),
+        },
+        _ => Some(got.body.len()),
+    };
+    (said != expected).then(|| format!("content-length {said:?} instead of {expected:?}"))
+}
+
+fn field_differs(case: &Case, stage: Stage, name: &str, direct: &Got, got: &Got) -> Option<String> {
+    let lines = |got: &Got| -> Vec<HeaderValue> { got.fields.get_all(name).iter().cloned().collect() };
+    let (mut expected, said) = (lines(direct), lines(got));
+    // RFC 9110 7.6.3
+    if name == "via" {
+        expected.push(HeaderValue::from_static("1.1 verge"));
+    }
+    let both_multipart =
+        name == "content-type" && multipart::parts(direct).is_some() && multipart::parts(got).is_some();
+    // RFC 9111 5.2.2.4, 5.2.2.7: a field that `no-cache` or `private` names is not for whoever comes next.
+    let withheld = name == "x-own"
+        && said.is_empty()
+        && stage != Stage::Cold
+        && CONTROLS[case.resource().control].0.ends_with("-field");
+    (expected != said && !both_multipart && !withheld).then(|| format!("{name} {said:?} instead of {expected:?}"))
+}
+
+/// RFC 9110 14.2, 15.3.7.2: ranges that overlap, or are many, may be joined or answered with the whole; every byte that was asked
+/// for is there, and is right.
+fn has_same_bytes_in_other_parts(direct: &Got, got: &Got) -> bool {
+    let (Some(asked), true) = (multipart::parts(direct), direct.status == 206) else {
+        return false;
+    };
+    let meets = |one: &Part, other: &Part| one.first < other.end() && other.first < one.end();
+    let unusual = asked.len() > 16
+        || asked
+            .iter()
+            .enumerate()
+            .any(|(at, part)| asked[..at].iter().any(|earlier| meets(earlier, part)));
+    let given = match got.status {
+        206 => multipart::parts(got).or_else(|| multipart::single(got).map(|part| vec![part])),
+        200 => Some(vec![Part {
+            first: 0,
+            complete: got.body.len(),
+            body: got.body.clone(),
+        }]),
+        _ => None,
+    };
+    let given = given.unwrap_or_default();
+    let holds = |part: &Part, asked: &Part| {
+        part.first <= asked.first
+            && asked.end() <= part.end()
+            && part.body[asked.first - part.first..asked.end() - part.first] == asked.body
+    };
+    unusual
+        && asked.iter().all(|asked| {
+            given
+                .iter()
+                .any(|part| part.complete == asked.complete && holds(part, asked))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::generate;
+
+    fn plain() -> Case {
+        generate(0, 1).first().copied().unwrap().plain()
+    }
+
+    fn direct(dates: &Dates) -> Got {
+        received(origin::representation(&plain().resource(), None, dates, ASKED))
+    }
+
+    /// The same as an edge would send it out of its cache, with this done to it.
+    fn through(direct: &Got, alter: fn(&mut Got)) -> Got {
+        let mut got = direct.clone();
+        for (name, value) in [
+            ("via", "1.1 verge"),
+            ("age", "1"),
+            ("cache-status", "verge; hit; ttl=3599"),
+        ] {
+            got.fields.append(name, HeaderValue::from_static(value));
+        }
+        alter(&mut got);
+        got
+    }
+
+    #[test]
+    fn what_a_cache_must_change_may_differ_and_nothing_else() {
+        let dates = Dates::at(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000));
+        let alterations: [(fn(&mut Got), bool); 12] = [
+            (|_| {}, true),
+            (|got| got.status = 203, false),
+            (|got| got.body = got.body.slice(1..), false),
+            (|got| got.body = Bytes::from(got.body.to_ascii_lowercase()), false),
+            (|got| drop(got.fields.remove("etag")), false),
+            (|got| drop(got.fields.remove("via")), false),
+            (|got| drop(got.fields.remove("age")), false),
+            (
+                |got| drop(got.fields.insert("date", HeaderValue::from_static("now"))),
+                false,
+            ),
+            (
+                |got| drop(got.fields.insert("age", HeaderValue::from_static("100000"))),
+                false,
+            ),
+            (
+                |got| drop(got.fields.append("x-own", HeaderValue::from_static("three"))),
+                false,
+            ),
+            (
+                |got| drop(got.fields.insert("content-length", HeaderValue::from_static("999"))),
+                false,
+            ),
+            (
+                |got| {
+                    drop(
+                        got.fields
+                            .insert("cache-status", HeaderValue::from_static("verge; fwd=stale")),
+                    )
+                },
+                false,
+            ),
+        ];
+        for (number, (alter, same)) in alterations.into_iter().enumerate() {
+            let direct = direct(&dates);
+            let found = differences(&plain(), &dates, Stage::Warm, &direct, &through(&direct, alter));
+            assert_eq!(found.is_empty(), same, "alteration {number}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn parts_are_held_against_each_other_byte_by_byte() {
+        let dates = Dates::at(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000));
+        let ranged = |range| received(origin::representation(&plain().resource(), Some(range), &dates, ASKED));
+        let compared = |direct: &Got, got: &Got| against(&plain(), Stage::Cold, direct, &through(got, |_| {}));
+        let two = ranged("bytes=0-9,20-29");
+        let mut altered = two.clone();
+        let mut body = altered.body.to_vec();
+        let at = body.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        body[at] ^= 1;
+        altered.body = body.into();
+        assert_eq!(compared(&two, &two), Vec::<String>::new());
+        assert_ne!(compared(&two, &altered), Vec::<String>::new());
+        assert_ne!(compared(&two, &ranged("bytes=20-29,0-9")), Vec::<String>::new());
+        // Those that overlap may be joined, but not shortened.
+        let overlapping = ranged("bytes=0-9,5-14");
+        assert!(has_same_bytes_in_other_parts(&overlapping, &ranged("bytes=0-14")));
+        assert!(!has_same_bytes_in_other_parts(&overlapping, &ranged("bytes=0-13")));
+        assert!(!has_same_bytes_in_other_parts(&two, &ranged("bytes=0-29")));
+    }
+}
