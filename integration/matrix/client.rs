@@ -46,6 +46,23 @@ pub struct Got {
     pub body: Bytes,
 }
 
+impl Got {
+    /// Whether the edge says that it comes out of its cache.
+    pub fn is_hit(&self) -> bool {
+        self.cache_status().starts_with("verge; hit")
+    }
+
+    /// Whether the edge says that it keeps it.
+    pub fn is_stored(&self) -> bool {
+        self.cache_status().contains("; stored")
+    }
+
+    fn cache_status(&self) -> &str {
+        let status = self.fields.get("cache-status");
+        status.and_then(|status| status.to_str().ok()).unwrap_or_default()
+    }
+}
+
 /// A request.
 #[derive(Clone, Debug)]
 pub struct Ask {

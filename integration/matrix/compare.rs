@@ -1,16 +1,15 @@
-//! Whether the edge's answer is the origin's. What may differ stands here, each with the section that says so, and nothing else may.
+//! Whether the edge's answer is the origin's. The fields that may differ stand here, each with the section that says so; where
+//! the whole answer may be another stands in `allowed.rs`. Nothing else may.
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 
 use crate::cases::Case;
 use crate::client::Got;
-use crate::multipart::{self, Part};
-use crate::origin::{self, Reply};
-use crate::resource::{ASKED, CONTROLS, Dates};
+use crate::resource::{CONTROLS, Dates};
+use crate::{allowed, multipart};
 
 /// Fields of a connection (RFC 9110 7.6.1, RFC 9112 6.1), and `Cache-Status`, which a cache adds (RFC 9211).
 const NOT_COMPARED: [&str; 5] = [
@@ -36,76 +35,38 @@ pub enum Stage {
     After,
 }
 
-/// What is wrong with the edge's answer `got`, where the origin itself said `direct`; nothing: all is as it should be.
-pub fn differences(case: &Case, dates: &Dates, stage: Stage, direct: &Got, got: &Got) -> Vec<String> {
+/// What the edge's answer is, held against the origin's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Same,
+    /// Another, as this section has it.
+    Allowed(&'static str),
+    /// What is wrong with it.
+    Wrong(Vec<String>),
+}
+
+/// Holds the edge's answer `got` against what the origin itself said.
+pub fn verdict(case: &Case, dates: &Dates, stage: Stage, direct: &Got, got: &Got) -> Verdict {
+    // RFC 9111 5.2.1.7: who wants nothing but what is stored gets a `504` where it is not.
+    if stage == Stage::Cold && case.directive() == "only-if-cached" && case.reads() && got.status != 504 {
+        return Verdict::Wrong(vec![format!("status {} instead of 504", got.status)]);
+    }
     let strict = against(case, stage, direct, got);
-    let others = allowed_instead(case, dates, direct, got);
-    let right = strict.is_empty()
-        || others.iter().any(|other| against(case, stage, other, got).is_empty())
-        || is_not_cached(case, got)
-        || has_same_bytes_in_other_parts(direct, got);
-    if right { misses(case, stage, got) } else { strict }
-}
-
-/// A warm answer proves nothing if it is fetched again: what is fresh comes out of the cache.
-fn misses(case: &Case, stage: Stage, got: &Got) -> Vec<String> {
-    let missed = stage == Stage::Warm && case.is_to_be_kept() && !is_hit(got);
-    Vec::from_iter(missed.then(|| "not out of the cache".to_owned()))
-}
-
-fn is_hit(got: &Got) -> bool {
-    let status = got.fields.get("cache-status").and_then(|value| value.to_str().ok());
-    status.is_some_and(|status| status.starts_with("verge; hit"))
-}
-
-/// What else a cache may say.
-fn allowed_instead(case: &Case, dates: &Dates, direct: &Got, got: &Got) -> Vec<Got> {
-    let mut others = Vec::new();
-    let resource = case.resource();
-    // RFC 9111 4.3.2: without Last-Modified, a cache holds If-Modified-Since against Date. The origin ignores it (RFC 9110 13.1.3).
-    let by_date =
-        case.asks_since_the_future() && !case.has_condition("if-none-match") && resource.last_modified(dates).is_none();
-    if by_date && case.reads() && resource.is_success() && direct.status != 412 {
-        others.push(received(origin::not_modified(&resource, dates, ASKED)));
-    }
-    // RFC 9110 14.2: a server may ignore Range. There is no other way while a body comes whose length is not known, nor where
-    // it goes by without being stored and a later part is wanted first.
-    let goes_by = !is_hit(got) && (!resource.length_is_said() || (!is_stored(got) && !is_in_order(direct)));
-    if goes_by && case.method() == "GET" && !case.range().is_empty() && matches!(direct.status, 206 | 416) {
-        others.push(received(origin::representation(&resource, None, dates, ASKED)));
-    }
-    others
-}
-
-fn is_stored(got: &Got) -> bool {
-    let status = got.fields.get("cache-status").and_then(|value| value.to_str().ok());
-    status.is_some_and(|status| status.contains("; stored"))
-}
-
-fn is_in_order(direct: &Got) -> bool {
-    let parts = multipart::parts(direct).unwrap_or_default();
-    parts.windows(2).all(|pair| pair[0].end() <= pair[1].first)
-}
-
-/// RFC 9111 5.2.1.7: who wants nothing but what is stored gets a `504` where it is not.
-fn is_not_cached(case: &Case, got: &Got) -> bool {
-    case.directive() == "only-if-cached" && case.reads() && got.status == 504
-}
-
-/// An answer of the origin as its client would have it.
-fn received(reply: Reply) -> Got {
-    let mut fields = HeaderMap::new();
-    for (name, value) in &reply.fields {
-        fields.append(*name, HeaderValue::from_str(value).expect("all fields are valid"));
-    }
-    Got {
-        status: reply.status,
-        fields,
-        body: reply.body,
+    let verdict = match (strict.is_empty(), allowed::instead(case, dates, stage, direct, got)) {
+        (true, _) => Verdict::Same,
+        (false, Some(section)) => Verdict::Allowed(section),
+        (false, None) => Verdict::Wrong(strict),
+    };
+    // A warm answer proves nothing if it is fetched again: what is fresh comes out of the cache.
+    let missed = stage == Stage::Warm && case.is_to_be_kept() && !got.is_hit();
+    match verdict {
+        Verdict::Same | Verdict::Allowed(_) if missed => Verdict::Wrong(vec!["not out of the cache".to_owned()]),
+        verdict => verdict,
     }
 }
 
-fn against(case: &Case, stage: Stage, direct: &Got, got: &Got) -> Vec<String> {
+/// All in which `got` is not what an origin that said `direct` would have an edge say.
+pub fn against(case: &Case, stage: Stage, direct: &Got, got: &Got) -> Vec<String> {
     if direct.status != got.status {
         return vec![format!("status {} instead of {}", got.status, direct.status)];
     }
@@ -160,7 +121,7 @@ fn age_differs(direct: &Got, got: &Got) -> Option<String> {
     let least = age(direct);
     let right = match (age(got), lines) {
         (Some(said), 1) => (least.unwrap_or(0)..=least.unwrap_or(0) + OLDEST).contains(&said),
-        (None, 0) => least.is_none() && !is_hit(got),
+        (None, 0) => least.is_none() && !got.is_hit(),
         _ => false,
     };
     (!right).then(|| {
@@ -205,45 +166,14 @@ fn field_differs(case: &Case, stage: Stage, name: &str, direct: &Got, got: &Got)
     (expected != said && !both_multipart && !withheld).then(|| format!("{name} {said:?} instead of {expected:?}"))
 }
 
-/// RFC 9110 14.2, 15.3.7.2: ranges that overlap, or are many, may be joined or answered with the whole; every byte that was asked
-/// for is there, and is right.
-fn has_same_bytes_in_other_parts(direct: &Got, got: &Got) -> bool {
-    let (Some(asked), true) = (multipart::parts(direct), direct.status == 206) else {
-        return false;
-    };
-    let meets = |one: &Part, other: &Part| one.first < other.end() && other.first < one.end();
-    let unusual = asked.len() > 16
-        || asked
-            .iter()
-            .enumerate()
-            .any(|(at, part)| asked[..at].iter().any(|earlier| meets(earlier, part)));
-    let given = match got.status {
-        206 => multipart::parts(got).or_else(|| multipart::single(got).map(|part| vec![part])),
-        200 => Some(vec![Part {
-            first: 0,
-            complete: got.body.len(),
-            body: got.body.clone(),
-        }]),
-        _ => None,
-    };
-    let given = given.unwrap_or_default();
-    let holds = |part: &Part, asked: &Part| {
-        part.first <= asked.first
-            && asked.end() <= part.end()
-            && part.body[asked.first - part.first..asked.end() - part.first] == asked.body
-    };
-    unusual
-        && asked.iter().all(|asked| {
-            given
-                .iter()
-                .any(|part| part.complete == asked.complete && holds(part, asked))
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::allowed::{has_same_bytes_in_other_parts, received};
     use crate::cases::generate;
+    use crate::origin;
+    use crate::resource::ASKED;
+    use bytes::Bytes;
 
     fn plain() -> Case {
         generate(0, 1).first().copied().unwrap().plain()
@@ -306,8 +236,9 @@ mod tests {
         ];
         for (number, (alter, same)) in alterations.into_iter().enumerate() {
             let direct = direct(&dates);
-            let found = differences(&plain(), &dates, Stage::Warm, &direct, &through(&direct, alter));
-            assert_eq!(found.is_empty(), same, "alteration {number}: {found:?}");
+            let found = verdict(&plain(), &dates, Stage::Warm, &direct, &through(&direct, alter));
+            assert_eq!(found == Verdict::Same, same, "alteration {number}: {found:?}");
+            assert!(!matches!(found, Verdict::Allowed(_)), "alteration {number}: {found:?}");
         }
     }
 

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod allowed;
 mod cases;
 mod client;
 mod compare;

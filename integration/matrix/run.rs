@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::cases::Case;
 use crate::client::{Ask, Client, Got, PROTOCOLS, Protocol};
-use crate::compare::{Stage, differences};
+use crate::compare::{Stage, Verdict, verdict};
 use crate::edge::Edge;
 use crate::origin;
 use crate::resource::{ASKED, Dates, LANGUAGE};
@@ -34,6 +34,8 @@ pub struct Tally {
     pub cases: usize,
     pub answers: usize,
     pub hits: usize,
+    /// How many answers were others than the origin's, by the section that allows it.
+    pub allowed: BTreeMap<&'static str, usize>,
     pub differences: Vec<Difference>,
 }
 
@@ -154,6 +156,9 @@ impl Tally {
         self.cases += other.cases;
         self.answers += other.answers;
         self.hits += other.hits;
+        for (section, count) in other.allowed {
+            *self.allowed.entry(section).or_default() += count;
+        }
         self.differences.extend(other.differences);
     }
 
@@ -167,22 +172,22 @@ impl Tally {
         got: Result<Got, String>,
     ) {
         self.answers += 1;
-        let (what, got) = match got {
-            Ok(got) => (differences(case, dates, stage, direct, &got), got),
-            Err(error) => (vec![error], Got::default()),
+        let (verdict, got) = match got {
+            Ok(got) => (verdict(case, dates, stage, direct, &got), got),
+            Err(error) => (Verdict::Wrong(vec![error]), Got::default()),
         };
-        let status = got.fields.get("cache-status").and_then(|status| status.to_str().ok());
-        self.hits += usize::from(status.is_some_and(|status| status.starts_with("verge; hit")));
-        if !what.is_empty() {
-            let (ask, direct) = (ask.clone(), direct.clone());
-            self.differences.push(Difference {
+        self.hits += usize::from(got.is_hit());
+        match verdict {
+            Verdict::Same => {}
+            Verdict::Allowed(section) => *self.allowed.entry(section).or_default() += 1,
+            Verdict::Wrong(what) => self.differences.push(Difference {
                 protocol,
                 stage,
-                ask,
+                ask: ask.clone(),
                 what,
-                direct,
+                direct: direct.clone(),
                 got,
-            });
+            }),
         }
     }
 
@@ -205,6 +210,9 @@ impl Tally {
         kinds
             .iter()
             .for_each(|(kind, count)| println!("{count:6} times: {kind}"));
+        for (section, count) in &self.allowed {
+            println!("{count:6} times another answer than the origin's, as allowed: {section}");
+        }
         println!(
             "{} combinations, {} answers compared, {} of them hits: {} differences",
             self.cases,
