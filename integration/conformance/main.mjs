@@ -20,7 +20,7 @@ Usage: run --verge PROGRAM [what]...
   --report FILE     write all that failed, with what was sent, expected and received, as Markdown
   --table           print a Markdown table beside other caches' public results
   --results FILE    write the results as the suite's client gives them (JSON)
-  --suite FOLDER    another suite than npm's: a checkout of its repository, with its packages installed
+  --suite FOLDER    another suite than npm's: a checkout of its repository
   --expected FILE   what is expected, a line a test [default: expected/npm.txt, or expected/repository.txt for a checkout]
   --config FILE     the edge's configuration; {origin} in it becomes the address of the suite's server [default: edge.toml]
 `

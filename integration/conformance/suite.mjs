@@ -5,6 +5,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const INSTALLED = fileURLToPath(new URL('node_modules/http-cache-tests', import.meta.url))
 
+// Where a checkout is copied to: there it finds the packages that it needs.
+const COPY = fileURLToPath(new URL('node_modules/.checkout', import.meta.url))
+
 // The suite's symbols for what came of a test. Only the symbol is public in all releases.
 const OUTCOMES = {
   '✅': 'pass',
@@ -23,11 +26,12 @@ const OUTCOMES = {
 const TARGETED = ['cdn-cache-control', 'surrogate-control']
 
 /**
- * Reads the suite in `folder`, or else the installed one.
+ * Reads the suite in the folder `checkout`, or else the installed one.
  *
  * Its repository went on for years after the release that npm has, with other folders and other tests; `release` says which it is.
  */
-export async function load (folder = INSTALLED) {
+export async function load (checkout) {
+  const folder = checkout ? copied(checkout) : INSTALLED
   const release = fs.existsSync(path.join(folder, 'test-engine')) ? 'repository' : 'npm'
   const engine = path.join(folder, release === 'repository' ? 'test-engine' : '.')
   const results = firstOf(path.join(engine, 'lib/results.mjs'), path.join(engine, 'lib/display.mjs'))
@@ -41,6 +45,13 @@ export async function load (folder = INSTALLED) {
     tests: groups.flatMap(group => group.tests.filter(applies).map(test => described(group, test))),
     judge: (id, results) => OUTCOMES[determineTestResult(groups, id, results)[2]]
   }
+}
+
+function copied (checkout) {
+  if (!fs.existsSync(path.join(checkout, 'tests/index.mjs'))) throw new Error(`${checkout} is no checkout of http-cache-tests`)
+  fs.rmSync(COPY, { recursive: true, force: true })
+  fs.cpSync(checkout, COPY, { recursive: true, filter: file => !['.git', 'node_modules'].includes(path.basename(file)) })
+  return COPY
 }
 
 /** All groups of tests. The oldest releases have one apart, which their command line adds. */
