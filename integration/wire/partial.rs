@@ -175,3 +175,122 @@ fn an_origin_that_fails_meanwhile() {
     part(world.origin.rx(), &body, 3 * CHUNK, LENGTH);
     client.rx().expect(206, &body[900_000..]);
 }
+
+/// Answers with the part that was asked for.
+fn as_asked(asked: crate::harness::Asked, body: &[u8], fields: &[&str]) {
+    let range = asked.field("range").unwrap().strip_prefix("bytes=").unwrap().to_owned();
+    let (first, last) = range.split_once('-').unwrap();
+    let start: usize = first.parse().unwrap();
+    let end = last
+        .parse::<usize>()
+        .map_or(body.len(), |last| (last + 1).min(body.len()));
+    let range = format!("Content-Range: bytes {start}-{}/{}", end - 1, body.len());
+    let fields: Vec<&str> = fields.iter().copied().chain([range.as_str()]).collect();
+    asked.answer("206 Partial Content", &fields, &body[start..end]);
+}
+
+#[test]
+fn a_part_far_behind_is_fetched_by_itself_and_kept() {
+    let (world, body) = (World::start(), bytes(LENGTH));
+    let mut clients: Vec<_> = (0..3).map(|_| ranged(&world, "600000-600009")).collect();
+    let asked = world.origin.rx().has("if-range", None);
+    world.settle();
+    assert_eq!(asked.field("range"), Some("bytes=524288-786431"));
+    as_asked(asked, &body, TAGGED);
+    for client in &mut clients {
+        client
+            .rx()
+            .expect(206, &body[600_000..600_010])
+            .cached("fwd=uri-miss")
+            .cached("stored");
+    }
+    ranged(&world, "700000-700009")
+        .rx()
+        .expect(206, &body[700_000..700_010])
+        .cached("hit");
+    // The rest of it, and then all.
+    let mut client = ranged(&world, "700000-");
+    part(world.origin.rx(), &body, 3 * CHUNK, LENGTH);
+    client.rx().expect(206, &body[700_000..]).cached("fwd=partial");
+    let mut client = world.client();
+    client.get("/a");
+    part(world.origin.rx(), &body, 0, 2 * CHUNK);
+    client.rx().expect(200, &body).cached("fwd=partial");
+    world.fetch("/a").expect(200, &body).cached("hit");
+    assert_eq!(world.origin.requests(), 3);
+}
+
+#[test]
+fn a_part_to_the_end_is_a_part_too() {
+    let (world, body) = (World::start(), bytes(LENGTH));
+    let mut client = ranged(&world, "999999-");
+    let asked = world.origin.rx();
+    assert_eq!(asked.field("range"), Some("bytes=786432-"));
+    as_asked(asked, &body, TAGGED);
+    client.rx().expect(206, &body[999_999..]);
+    ranged(&world, "-5").rx().expect(206, &body[LENGTH - 5..]).cached("hit");
+}
+
+#[test]
+fn what_cannot_be_kept_as_a_part_is_fetched_whole() {
+    let body = bytes(LENGTH);
+    for (status, fields) in [
+        ("200 OK", TAGGED),
+        ("206 Partial Content", &["Cache-Control: max-age=60"][..]),
+        ("206 Partial Content", &["Cache-Control: max-age=60", "ETag: W/\"1\""]),
+        ("206 Partial Content", &["Cache-Control: no-store", "ETag: \"1\""]),
+        ("416 Range Not Satisfiable", &[]),
+    ] {
+        let world = World::start();
+        let mut client = ranged(&world, "600000-600009");
+        let asked = world.origin.rx();
+        match status {
+            "206 Partial Content" => as_asked(asked, &body, fields),
+            _ => asked.answer(status, fields, &body),
+        }
+        world.origin.rx().has("range", None).ok(TAGGED, &body);
+        client.rx().expect(206, &body[600_000..600_010]);
+        // Once is enough.
+        let mut other = world.client();
+        other
+            .tx(request("GET", "/a", &["Range: bytes=600000-600009"]))
+            .rx()
+            .is(206)
+            .cached("hit");
+    }
+}
+
+#[test]
+fn parts_of_a_variant_are_of_that_variant() {
+    let (world, body) = (World::start(), bytes(LENGTH));
+    let other: Vec<u8> = body.iter().map(|byte| !byte).collect();
+    let ask = |kind: &str| {
+        let mut client = world.client();
+        client.ask("GET", "/a", &["Range: bytes=600000-600009", &format!("X-Kind: {kind}")]);
+        client
+    };
+    let fields = ["Cache-Control: max-age=60", "Vary: X-Kind", "ETag: \"1\""];
+    let (mut first, mut second) = (ask("a"), ask("b"));
+    world.settle();
+    as_asked(world.origin.rx().has("x-kind", "a"), &body, &fields);
+    first.rx().expect(206, &body[600_000..600_010]);
+    // It waited for a part that turned out to be of another variant.
+    let asked = world.origin.rx().has("x-kind", "b");
+    match asked.field("range") {
+        Some(_) => as_asked(asked, &other, &fields),
+        None => asked.ok(&fields, &other),
+    }
+    second.rx().expect(206, &other[600_000..600_010]);
+    ask("a").rx().expect(206, &body[600_000..600_010]).cached("hit");
+    ask("b").rx().expect(206, &other[600_000..600_010]).cached("hit");
+}
+
+#[test]
+fn a_part_from_the_end_goes_as_it_is() {
+    let (world, body) = (World::start(), bytes(LENGTH));
+    let mut client = ranged(&world, "-5");
+    let asked = world.origin.rx().has("range", "bytes=-5");
+    let range = format!("Content-Range: bytes {}-{}/{LENGTH}", LENGTH - 5, LENGTH - 1);
+    asked.answer("206 Partial Content", &["ETag: \"1\"", &range], &body[LENGTH - 5..]);
+    client.rx().expect(206, &body[LENGTH - 5..]);
+}

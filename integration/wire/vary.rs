@@ -197,3 +197,66 @@ fn of_the_stored_variants_the_one_a_client_likes_best_will_do() {
     world.origin.rx().ok(german, "neu");
     client.rx().expect(200, "neu").cached("fwd=vary-miss");
 }
+
+#[test]
+fn who_began_on_a_version_ends_on_it_while_others_get_the_next() {
+    const LENGTH: usize = 900_000;
+    let world = World::start();
+    let fields = |tag: &str| {
+        [
+            "Cache-Control: max-age=60".into(),
+            "Vary: X-Kind".into(),
+            format!("ETag: \"{tag}\""),
+        ]
+    };
+    let body = |version: u8, kind: u8| -> Vec<u8> { (0..LENGTH).map(|at| (at % 199) as u8 ^ version ^ kind).collect() };
+    let begin = |kind: u8, range: &str| {
+        let mut client = world.client();
+        client.ask("GET", "/v", &[&format!("X-Kind: {kind}"), range]);
+        client
+    };
+    let (whole, middle) = ("X-None: 1", "Range: bytes=400000-800000");
+    // Of each kind one client reads all and one a range, while the first version is still on its way.
+    let mut readers = Vec::new();
+    let mut fills = Vec::new();
+    for kind in [1, 2] {
+        let first = begin(kind, whole);
+        let mut asked = world.origin.rx();
+        let fields = fields("a");
+        asked.tx_head("200 OK", &fields.each_ref().map(String::as_str), LENGTH);
+        asked.tx(&body(0, kind)[..500_000]);
+        fills.push((kind, asked));
+        readers.push((kind, 0, LENGTH, first));
+        readers.push((kind, 400_000, 800_001, begin(kind, middle)));
+    }
+    for (kind, start, _, reader) in &mut readers {
+        reader.rx_head();
+        assert_eq!(reader.rx_bytes(50_000), body(0, *kind)[*start..*start + 50_000]);
+    }
+    world.server.edge().cache.purge_all(verge::purge::Mode::Hard);
+    for kind in [2, 1] {
+        let mut client = begin(kind, whole);
+        let fields = fields("b");
+        world
+            .origin
+            .rx()
+            .ok(&fields.each_ref().map(String::as_str), body(7, kind));
+        client.rx().expect(200, body(7, kind));
+    }
+    for (kind, mut asked) in fills {
+        asked.tx(&body(0, kind)[500_000..]);
+    }
+    for (kind, start, end, mut reader) in readers {
+        assert_eq!(
+            reader.rx_bytes(end - start - 50_000),
+            body(0, kind)[start + 50_000..end]
+        );
+        // What ended late takes nobody's place.
+        begin(kind, whole).rx().expect(200, body(7, kind)).cached("hit");
+        begin(kind, middle)
+            .rx()
+            .expect(206, &body(7, kind)[400_000..800_001])
+            .cached("hit");
+    }
+    assert_eq!(world.origin.requests(), 4);
+}

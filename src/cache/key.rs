@@ -174,6 +174,11 @@ impl Secret {
 
 /// A stretch of a body, to find the fetch of it by.
 impl Secret {
+    /// What is remembered of parts of a key's bodies goes by this hash.
+    pub fn parts_of(&self, key: u128) -> u128 {
+        self.part(key, ByteRange { start: 0, end: 0 })
+    }
+
     /// The hash of the stretch `range` of the body called `name`.
     pub fn part(&self, name: u128, range: ByteRange) -> u128 {
         let mut hasher = self.hasher(Kind::Part);

@@ -265,7 +265,10 @@ impl Cache {
     fn announce(&self, fill: &Arc<Fill>, head: &Head, request: &OwnedFields) {
         let Some(selected) = &head.vary else { return };
         let id = request.with(|fields| head.id(&self.secret, fields));
-        self.fills.add_variant(fill, id);
+        // Who wants the whole does not read behind a part.
+        if fill.part.is_none() {
+            self.fills.add_variant(fill, id);
+        }
         let leaving = {
             let _change = self.index_change.lock();
             let (index, leaving) = match self.ram.get(head.key.hash) {

@@ -263,6 +263,28 @@ impl Cache {
         led
     }
 
+    /// Joins the fill of this part of a body that nothing is known of, or begins one; `None` if the whole is on its way, or
+    /// the origin is known not to give parts.
+    pub fn join_sought(&self, wanted: &Wanted<'_>, part: ByteRange) -> Option<Join> {
+        if self.memory.of(self.secret.parts_of(wanted.hash), wanted.now).is_some() {
+            return None;
+        }
+        let looked = self.lookup(wanted.hash, &wanted.parts, wanted.fields);
+        if looked.version.is_some() {
+            return Some(Join::Found(looked));
+        }
+        let whole = self.is_under_way(wanted.hash, looked.id);
+        (!whole).then(|| self.join_part(wanted, looked.id, part))
+    }
+
+    /// Whether the whole of what would be stored under `id` for the key `hash` is on its way.
+    pub fn is_under_way(&self, hash: u128, id: u128) -> bool {
+        let shard = self.fills.shard(hash).lock();
+        shard
+            .get(&hash)
+            .is_some_and(|of_key| of_key.iter().any(|(known, _)| *known == id))
+    }
+
     /// Joins the fill of what is missing of the body called `name`, or begins one.
     pub fn join_part(&self, wanted: &Wanted<'_>, name: u128, part: ByteRange) -> Join {
         let id = self.secret.part(name, part);
@@ -270,9 +292,9 @@ impl Cache {
         let of_key = shard.entry(wanted.hash).or_default();
         if let Some((_, fill)) = of_key.iter().find(|(known, _)| *known == id) {
             match fill.join(false, self.settings.max_readers) {
-                Ok(follower) => return Join::Follow(follower),
+                Ok(follower) if self.fresh_enough(fill) => return Join::Follow(follower),
                 Err(NoJoin::Full) => return Join::Full,
-                Err(NoJoin::Over) => {}
+                Ok(_) | Err(NoJoin::Over) => {}
             }
         }
         of_key.retain(|(known, _)| *known != id);

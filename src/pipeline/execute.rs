@@ -19,7 +19,7 @@ use crate::cache::{Held, Join, Looked, Permit, Remembered, Wanted};
 use crate::origin::{FetchError, FetchRequest, RequestBody};
 use crate::policy::cache_status::CacheStatus;
 use crate::policy::fields::Known;
-use crate::policy::range::ByteRange;
+use crate::policy::range::{ByteRange, Sought, sought};
 use crate::policy::reuse::is_error_for_stale;
 use crate::policy::storable::{Asked, Unstorable};
 use crate::telemetry::AskedOrigin;
@@ -73,6 +73,8 @@ struct Round<'e> {
     alone: bool,
     /// When it came, in the order of all requests and fetches.
     arrival: u64,
+    /// It wants a part of a body of which nothing is known.
+    sought: Option<ByteRange>,
     /// What it found would do, if all of the body were here that it wants.
     missing: bool,
     /// Only a fetch that began after it came will do.
@@ -105,6 +107,7 @@ impl<'e> Round<'e> {
                 detail: fetch.detail,
                 ..CacheStatus::default()
             },
+            sought: None,
             missing: fetch.missing,
             only_newer: false,
             asked: None,
@@ -112,6 +115,7 @@ impl<'e> Round<'e> {
     }
 
     async fn answer(mut self) -> Answer<'static> {
+        self.seek();
         let mut answer = self.answer_of_rounds().await;
         answer.record.origin = self.asked;
         answer
@@ -124,6 +128,13 @@ impl<'e> Round<'e> {
                 && let Step::Done(answer) = self.complete().await
             {
                 return answer;
+            }
+            if let Some(part) = self.sought.take() {
+                match self.fetch_sought(part).await {
+                    Step::Done(answer) => return answer,
+                    Step::Again if self.missing => continue,
+                    Step::Again => {}
+                }
             }
             let step = match self.join(false) {
                 Join::Found(looked) => self.found(looked),
@@ -147,6 +158,62 @@ impl<'e> Round<'e> {
             }
         }
         self.stale_or(|| Answer::refused(Refused::new(StatusCode::BAD_GATEWAY, "origin-keeps-changing")))
+    }
+
+    /// Where nothing is stored: a part that begins behind the first chunk is fetched by itself, in whole chunks, since all
+    /// before it may be long. One that is counted from the end goes as it is: nobody knows where that begins.
+    fn seek(&mut self) {
+        if self.seen.is_some() || self.alone || &*self.request.method != "GET" {
+            return;
+        }
+        const CHUNK: u64 = crate::store::CHUNK as u64;
+        match self.request.fields.with(sought) {
+            Some(Sought::Suffix) => self.alone = !self.whole_is_under_way(),
+            Some(Sought::From(start, end)) if start >= CHUNK => {
+                self.sought = Some(ByteRange {
+                    start: start - start % CHUNK,
+                    end: end.map_or(u64::MAX, |end| end.div_ceil(CHUNK).saturating_mul(CHUNK)),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn whole_is_under_way(&self) -> bool {
+        let cache = &self.edge.cache;
+        let id = self.request.fields.with(|fields| {
+            let looked = cache.lookup(self.hash, &self.request.key_parts(), fields);
+            looked.id
+        });
+        cache.is_under_way(self.hash, id)
+    }
+
+    /// Brings a part of a body of which nothing is known. Where the origin does not give it so that it can be kept, all is
+    /// fetched.
+    async fn fetch_sought(&mut self, part: ByteRange) -> Step {
+        let follower = match self.with_wanted(false, |wanted| {
+            self.edge.cache.join_sought(wanted, part).unwrap_or(Join::UnderWay)
+        }) {
+            Join::Lead(fill, Some(follower), permit) => {
+                self.run(fill, permit);
+                follower
+            }
+            Join::Follow(follower) => {
+                self.status.collapsed = true;
+                follower
+            }
+            Join::Found(looked) => return self.found(looked),
+            Join::Full => return Step::Done(too_many_fetches()),
+            _ => return Step::Again,
+        };
+        let head = self.await_head(&follower).await;
+        match head {
+            Outcome::Released(_) => {
+                self.status.collapsed = false;
+                Step::Again
+            }
+            head => self.read(head, follower),
+        }
     }
 
     fn join(&self, background: bool) -> Join {
@@ -185,7 +252,10 @@ impl<'e> Round<'e> {
             fetch: Arc::clone(&edge.origins[self.request.route.origin].fetch),
             request: match &validating {
                 Some((version, _)) => forward::validating(edge, &self.request, &version.head),
-                None => self.forwarded(for_all),
+                None => match fill.part {
+                    Some(part) => forward::part(self.forwarded(for_all), part),
+                    None => self.forwarded(for_all),
+                },
             },
             asked: self.asked(for_all),
             fields: Arc::clone(&self.request.fields),
@@ -266,7 +336,7 @@ impl<'e> Round<'e> {
             fill,
             permit,
             fetch: Arc::clone(&self.edge.origins[self.request.route.origin].fetch),
-            request: forward::part(forward::for_all(self.edge, &self.request), &version.head, part),
+            request: forward::part_of(forward::for_all(self.edge, &self.request), &version.head, part),
             version: Arc::clone(version),
         };
         self.edge

@@ -69,12 +69,21 @@ pub(super) fn validating(edge: &Edge, request: &OwnedRequest, head: &Head) -> Fe
     forwarded
 }
 
-/// A part of a stored body, if it is still the one with this strong ETag (RFC 9110 13.1.5).
-pub(super) fn part(mut forwarded: FetchRequest, head: &Head, part: ByteRange) -> FetchRequest {
-    let last = part.end.saturating_sub(1);
-    if let Ok(range) = HeaderValue::from_str(&format!("bytes={}-{last}", part.start)) {
+/// A part of a body; one without an end is the rest.
+pub(super) fn part(mut forwarded: FetchRequest, part: ByteRange) -> FetchRequest {
+    let range = match part.end {
+        u64::MAX => format!("bytes={}-", part.start),
+        end => format!("bytes={}-{}", part.start, end.saturating_sub(1)),
+    };
+    if let Ok(range) = HeaderValue::from_str(&range) {
         forwarded.fields.insert(RANGE, range);
     }
+    forwarded
+}
+
+/// A part of a stored body, if it is still the one with this strong ETag (RFC 9110 13.1.5).
+pub(super) fn part_of(forwarded: FetchRequest, head: &Head, part: ByteRange) -> FetchRequest {
+    let mut forwarded = self::part(forwarded, part);
     if let Some((_, etag)) = head.fields.iter().find(|(name, _)| *name == ETAG) {
         forwarded.fields.insert(IF_RANGE, etag.clone());
     }

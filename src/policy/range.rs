@@ -70,6 +70,38 @@ pub fn select(fields: &RequestFields, validators: &Validators, length: u64) -> R
     }
 }
 
+/// What a request with one range asks for, of a representation whose length nobody here knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sought {
+    /// From this byte on, up to but without the other if there is one.
+    From(u64, Option<u64>),
+    /// So many at the end.
+    Suffix,
+}
+
+/// What is asked for by a request with one range and no condition on it; else none.
+pub fn sought(fields: &RequestFields) -> Option<Sought> {
+    if !fields.has(Known::Range) || fields.has(Known::IfRange) {
+        return None;
+    }
+    let set = fields.only(Known::Range).and_then(byte_set)?;
+    let (first, last) = split_spec(list::trim(set))?;
+    if first.is_empty() {
+        return list::decimal(last).map(|_| Sought::Suffix);
+    }
+    let start = list::decimal(first)?;
+    if last.is_empty() {
+        return Some(Sought::From(start, None));
+    }
+    let end = list::decimal(last)?.checked_add(1)?;
+    (start < end).then_some(Sought::From(start, Some(end)))
+}
+
+fn split_spec(spec: &[u8]) -> Option<(&[u8], &[u8])> {
+    let dash = spec.iter().position(|byte| *byte == b'-')?;
+    Some((&spec[..dash], &spec[dash + 1..]))
+}
+
 /// What a `206` carries, by its `Content-Range` (RFC 9110 14.4), and how long the whole is, if it says; none if that cannot
 /// be.
 pub fn content_range(fields: &HeaderMap) -> Option<(ByteRange, Option<u64>)> {
@@ -127,8 +159,7 @@ enum Spec {
 
 /// One range-spec against `length` bytes; none if it is malformed.
 fn resolve(spec: &[u8], length: u64) -> Option<Spec> {
-    let dash = spec.iter().position(|byte| *byte == b'-')?;
-    let (first, last) = (&spec[..dash], &spec[dash + 1..]);
+    let (first, last) = split_spec(spec)?;
     if first.is_empty() {
         return Some(suffix(list::decimal(last)?, length));
     }

@@ -88,7 +88,7 @@ fn same_body(fields: &HeaderMap, head: &Head) -> bool {
 }
 
 /// Reads the part to its end; whole chunks are stored as they come.
-async fn read(
+pub(super) async fn read(
     cache: &Cache,
     fill: &Fill,
     mut body: Box<dyn ReadBody + '_>,

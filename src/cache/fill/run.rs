@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use http::StatusCode;
+use http::header::CONTENT_RANGE;
 
-use super::{Fill, Phase};
+use super::{Fill, Phase, part};
 use crate::cache::intake::{Arrived, Request, Taken, confirmed, take_in, with_length};
 use crate::cache::object::{Body, Head, Version};
 use crate::cache::{Cache, Permit, Remembered};
@@ -15,10 +16,11 @@ use crate::clock::{Clock, Now};
 use crate::origin::{Fetch, FetchError, FetchRequest, Fetched, ReadBody};
 use crate::planted::{self, Bug};
 use crate::policy::fields::OwnedFields;
+use crate::policy::range::{ByteRange, content_range};
 use crate::policy::reuse::is_error_for_stale;
 use crate::policy::storable::{Asked, Unstorable};
 use crate::policy::targeted::Targets;
-use crate::policy::validator::selects;
+use crate::policy::validator::{selects, validators};
 use crate::policy::vary::{Vary, vary};
 use crate::purge::Verdict;
 use crate::store::{CHUNK, Reservation};
@@ -81,6 +83,7 @@ pub async fn run(cache: Arc<Cache>, clock: Arc<dyn Clock>, order: Order) {
         fetched = self::fetch(&fill, &fetch, unconditional(request)).await;
     }
     match fetched {
+        Ok(fetched) if fill.part.is_some() => task.take_part(fetched, requested).await,
         Ok(fetched) => task.take(fetched, requested).await,
         Err(error) => task.fail(error),
     }
@@ -339,6 +342,58 @@ impl Task<'_> {
         }
     }
 
+    /// A part of a body of which nothing was known: what it belongs to is stored as known in part (RFC 9111 3.3). Anything else
+    /// is for nobody, and remembered.
+    async fn take_part(&self, fetched: Fetched<'_>, requested: Now) {
+        let status = fetched.status;
+        let Some((span, length)) = self.fill.part.and_then(|part| part_as_asked(&fetched, part)) else {
+            return self.refuse_part(status);
+        };
+        let mut fields = fetched.fields;
+        fields.remove(CONTENT_RANGE);
+        let arrived = Arrived {
+            // RFC 9110 15.3.7: but for Content-Range the fields are those of the 200.
+            status: StatusCode::OK,
+            fields,
+            content_length: Some(length),
+            requested,
+            received: self.clock.now(),
+        };
+        let (secret, generation) = (self.cache.secret(), self.cache.next_generation());
+        let Taken { head, own, verdict } = take_in(secret, self.fill, generation, &self.request, arrived);
+        if verdict.is_err() {
+            return self.refuse_part(status);
+        }
+        let head = Arc::new(head);
+        self.fill.set_own_head(own);
+        let (id, name) = (self.id(&head), self.body_name(&head));
+        self.cache.announce(self.fill, &head, self.request.fields);
+        self.cache.memory.forget(id);
+        let version = Version::new(Arc::clone(&head), Body::Chunked { name, length });
+        self.cache.store(&Arc::new(version), id);
+        self.cache.fills.add_variant(self.fill, secret.part(name, span));
+        let reservation = self.cache.ram.reserve(span.length());
+        let result = match self.fill.publish(Phase::Filling(head), reservation.is_some()) {
+            true => part::read(self.cache, self.fill, fetched.body, name, span).await,
+            false => Err(FetchError::Abandoned),
+        };
+        match result {
+            Ok(()) => self.cache.ended.completed.up(),
+            Err(error) => self.cache.ended.failed(error),
+        }
+        self.cache.fills.remove(self.fill);
+        self.fill.finish(result);
+    }
+
+    fn refuse_part(&self, status: StatusCode) {
+        let until = self.clock.now().monotonic + self.cache.settings().uncacheable_ttl;
+        let parts = self.cache.secret().parts_of(self.fill.key.hash);
+        self.cache.memory.remember(parts, Remembered::Uncacheable, until);
+        self.cache.ended.unstored.up();
+        self.cache.fills.remove(self.fill);
+        self.fill.publish(Phase::Refused(status), false);
+    }
+
     /// Whether a `304` is about the stored version, and the version is still one that may be validated: a purge may have
     /// come since it was looked up, and what is hard purged must not come back.
     fn can_confirm(&self, stored: &Version, answer: &Fetched<'_>) -> bool {
@@ -370,6 +425,16 @@ impl Task<'_> {
         self.cache.fills.remove(self.fill);
         self.fill.publish(Phase::Validated(version), true);
     }
+}
+
+/// What of which length came, if it is what was asked for, of a body that can be told apart from others (RFC 9110 15.3.7.3).
+fn part_as_asked(fetched: &Fetched<'_>, part: ByteRange) -> Option<(ByteRange, u64)> {
+    let (span, length) = content_range(&fetched.fields)?;
+    let length = length?;
+    let as_asked = span.start == part.start && span.end == part.end.min(length);
+    let whole = fetched.content_length.is_none_or(|come| come == span.length());
+    let tagged = validators(&fetched.fields).strong_etag().is_some();
+    (fetched.status == StatusCode::PARTIAL_CONTENT && as_asked && whole && tagged).then_some((span, length))
 }
 
 /// Whether the `304` leaves the stored version selected by what selected it (RFC 9111 3.2, 4.1). Under another `Vary` it would
