@@ -394,11 +394,6 @@ fn codes_of_what_could_not_be_read_or_is_for_others() {
             "target-percent",
         ),
         ("GET /a%00 HTTP/1.1\r\nHost: example.test\r\n\r\n", 400, "target-nul"),
-        (
-            "GET http://example.test:x/ HTTP/1.1\r\nHost: example.test\r\n\r\n",
-            400,
-            "port",
-        ),
     ] {
         let answer = edge.client().tx(head).rx().is(status);
         let said = answer.head.field("cache-status").unwrap_or_default().to_owned();
