@@ -401,3 +401,29 @@ fn codes_of_what_could_not_be_read_or_is_for_others() {
         assert!(verge::pipeline::details::meaning(code).is_some(), "{code}");
     }
 }
+
+#[test]
+fn a_body_that_had_to_make_room() {
+    let edge = scripted("cache.ram = \"16MiB\"", "");
+    edge.origin.answer_all(|asked| match asked.line().contains("/tagged/") {
+        true => asked.ok(&["Cache-Control: max-age=600", "ETag: \"1\""], vec![7; 3 << 20]),
+        false => asked.ok(&["Cache-Control: max-age=600"], vec![7; 3 << 20]),
+    });
+    for folder in ["plain", "tagged"] {
+        for number in 0..6 {
+            edge.client().fetch(&format!("/{folder}/{number}")).is(200);
+        }
+    }
+    for (path, said) in [
+        ("/plain/0", "verge; fwd=miss; detail=body-evicted"),
+        ("/tagged/0", "verge; fwd=partial"),
+    ] {
+        let explained = explained_of(&edge, &format!("http://example.test{path}"), "GET", &[]);
+        assert_eq!(explained["cache_status"], said);
+        // The question alone has it forgotten, where no part of it is of use: so another that has gone as well is asked for.
+        let (status, done) = done_of(&edge, "example.test", "GET", &path.replace('0', "1"), &[]);
+        assert_eq!(status, 200);
+        let mut parts = said.split("; ");
+        assert!(parts.all(|part| done.contains(part)), "{path}: {done}");
+    }
+}
