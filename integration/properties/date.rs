@@ -27,7 +27,7 @@ const LAST_SHORT: u64 = 3_155_759_999;
 
 /// Year, month from 0, and day of month, so many days after 1970-01-01: counted year by year, and month by month.
 fn calendar(mut days: u64) -> (u64, usize, u64) {
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut year = 1970;
     while days >= 365 + u64::from(leap(year)) {
         days -= 365 + u64::from(leap(year));
@@ -87,6 +87,19 @@ proptest! {
             prop_assert_eq!(parse(&text.as_bytes()[..text.len().saturating_sub(cut)]), None);
             let longer = text.clone() + &more;
             prop_assert_eq!(parse(longer.as_bytes()), None, "{}", longer);
+        }
+    }
+
+    #[test]
+    fn what_is_not_kept_apart_is_no_date(seconds in 0..=LAST_SHORT, at in any::<prop::sample::Index>(), other in "[!-+./:;-@_~]", mut spelling in spelling()) {
+        for text in forms(seconds) {
+            let marks: Vec<usize> = text.char_indices().filter(|(_, mark)| !mark.is_alphanumeric()).map(|(at, _)| at).collect();
+            let at = marks[at.index(marks.len())];
+            let mut damaged = spelling.case(&text);
+            damaged.replace_range(at..=at, &other);
+            if damaged.as_bytes()[at] != text.as_bytes()[at] {
+                prop_assert_eq!(parse(damaged.as_bytes()), None, "{}", damaged);
+            }
         }
     }
 }

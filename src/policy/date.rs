@@ -11,8 +11,15 @@ const LAST_SECOND: u64 = 253_402_300_799;
 /// not. Two-digit years from 70 on are in the twentieth century. Dates before 1970 are not read.
 pub fn parse(text: &[u8]) -> Option<SystemTime> {
     let text = std::str::from_utf8(text).ok()?;
-    let exactly = httpdate::parse_http_date(text).ok();
-    exactly.or_else(|| (text.len() <= LONGEST).then(|| parse_liberally(text)).flatten())
+    parse_exactly(text).or_else(|| (text.len() <= LONGEST).then(|| parse_liberally(text)).flatten())
+}
+
+/// One of the three forms, letter by letter.
+fn parse_exactly(text: &str) -> Option<SystemTime> {
+    // The crate takes any byte for the space before the time of day in RFC 850's form.
+    let before_time = text.find(':')?.checked_sub("x08".len())?;
+    let has_space = text.as_bytes()[before_time] == b' ';
+    httpdate::parse_http_date(text).ok().filter(|_| has_space)
 }
 
 /// The longest form there is, and some whitespace.
@@ -39,7 +46,7 @@ fn parse_liberally(text: &str) -> Option<SystemTime> {
     let rest = cased(&text[day..]);
     DAYS.iter().find_map(|name| {
         let name = if is_short { &name[..3] } else { name };
-        httpdate::parse_http_date(&format!("{name}{rest}")).ok()
+        parse_exactly(&format!("{name}{rest}"))
     })
 }
 
@@ -94,6 +101,8 @@ mod tests {
             "Son, 06 Nov 1994 08:49:37 GMT",
             "Sunday, 06 Nov 1994 08:49:37 GMT",
             "Sun, 06-Nov-94 08:49:37 GMT",
+            "Sunday, 06-Nov-94x08:49:37 GMT",
+            "sunday, 06-nov-94:08:49:37 gmt",
             "Sun, 06 Nov 94 08:49:37 GMT",
             "Sun 06 Nov 1994 08:49:37 GMT",
             "Sun, 06  Nov 1994 08:49:37 GMT",

@@ -27,6 +27,7 @@ pub fn hold(bytes: &[u8]) {
 /// What is read has the second, minute and hour that the text has.
 fn says_its_parts(bytes: &[u8], time: SystemTime) {
     let colon = bytes.iter().position(|byte| *byte == b':').expect("a time of day");
+    assert_eq!(bytes[colon - 3], b' ', "{}", bytes.escape_ascii());
     let digits = |from: usize| u64::from(bytes[from] - b'0') * 10 + u64::from(bytes[from + 1] - b'0');
     let of_day = digits(colon - 2) * 3600 + digits(colon + 1) * 60 + digits(colon + 4);
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
