@@ -1,6 +1,7 @@
 //! The laws, on random pieces of field values.
 
 use proptest::prelude::*;
+use proptest::test_runner::Config;
 
 use crate::input::Input;
 use crate::{config, laws};
@@ -51,8 +52,17 @@ fn lines(names: &'static [&'static str], words: &'static [&'static str]) -> impl
     prop::collection::vec(line, 0..10).prop_map(|lines| lines.join(&b"\n"[..]))
 }
 
+/// Little of what is random means anything, so there is more of it.
+fn many() -> Config {
+    let config = config();
+    Config {
+        cases: config.cases * 4,
+        ..config
+    }
+}
+
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(many())]
 
     #[test]
     fn cache_control(bytes in lines(&["Cache-Control", "pragma"], &[

@@ -38,7 +38,8 @@ prop_compose! {
         ];
         let flags_said = names.into_iter().zip(flags).filter_map(|(name, on)| on.then_some((name, None)));
         let fields_said = ["no-cache", "private"].into_iter().zip(&fields);
-        let fields_said = fields_said.filter_map(|(name, fields)| (!fields.is_empty()).then(|| (name, Some(fields.join(", ")))));
+        let fields_said = fields_said.filter(|(_, fields)| !fields.is_empty());
+        let fields_said = fields_said.map(|(name, fields)| (name, Some(fields.join(", "))));
         let directives = times_said.chain(flags_said).chain(fields_said).collect();
         let [max_age, s_maxage, stale_while_revalidate, stale_if_error] = times.map(told_apart);
         let [no_cache, no_store, private, public, must_revalidate, proxy_revalidate, must_understand, no_transform, immutable] = flags;
@@ -109,6 +110,30 @@ proptest! {
             fields.append(header::CACHE_CONTROL, HeaderValue::from_str(&line).unwrap());
         }
         prop_assert_eq!(response_directives(&fields), said, "{:?}", fields);
+    }
+
+    /// RFC 9111 4.2.1: what conflicts is stale; of a request's wishes the strictest counts.
+    #[test]
+    fn what_is_said_twice(times in [0..100u64, 0..100u64], again in any::<bool>(), mut spelling in spelling()) {
+        let [a, b] = if again { [times[0]; 2] } else { times };
+        let (least, most) = (Some(a.min(b)), Some(a.max(b)));
+        let agreed = if a == b { a } else { 0 };
+        let mut write = |name| lines(&mut spelling, [a, b].map(|time| (name, Some(time.to_string()))).to_vec());
+        for name in ["max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"] {
+            let lines = write(name).into_iter().map(|line| (header::CACHE_CONTROL, HeaderValue::from_str(&line).unwrap()));
+            let said = response_directives(&lines.collect());
+            let read = [said.max_age, said.s_maxage, said.stale_while_revalidate, said.stale_if_error];
+            prop_assert_eq!(read.into_iter().flatten().collect::<Vec<_>>(), vec![agreed], "{}", name);
+        }
+        let mut read = |name| {
+            let written = write(name);
+            let lines: input::Lines = written.iter().map(|line| (&b"cache-control"[..], line.as_bytes())).collect();
+            input::with(&lines, request_directives)
+        };
+        prop_assert_eq!(read("max-age").max_age, least);
+        prop_assert_eq!(read("min-fresh").min_fresh, most);
+        prop_assert_eq!(read("stale-if-error").stale_if_error, least);
+        prop_assert_eq!(read("max-stale").max_stale, least.map(MaxStale::Seconds));
     }
 
     #[test]

@@ -237,6 +237,29 @@ proptest! {
     }
 
     #[test]
+    fn what_one_users_credentials_may_have_shaped_is_not_fresh_by_guess(question in question(), cookie in any::<bool>(), sets in any::<bool>(), received in time()) {
+        let mut fields = HeaderMap::new();
+        let modified = date::format(UNIX_EPOCH + Duration::from_secs(RECEIVED - 100_000));
+        fields.insert(header::LAST_MODIFIED, HeaderValue::from_str(&modified).unwrap());
+        let anyone = Asked::default();
+        let now = received;
+        let plain = Question { asked: anyone, request: RequestDirectives::default(), soft: false, now, ..question };
+        prop_assert_eq!(plain.served(&fields, received), 2);
+        let asked = match sets {
+            true => anyone,
+            false => Asked { cookie, authorization: !cookie, ..anyone },
+        };
+        if sets {
+            fields.insert(header::SET_COOKIE, HeaderValue::from_static("a=b"));
+        }
+        let shaped = Question { asked, ..plain };
+        for line in ["foo", "public", "must-revalidate", "proxy-revalidate", "no-cache", "immutable"] {
+            let fields = with_line(&fields, header::CACHE_CONTROL, line);
+            prop_assert!(shaped.served(&fields, received) < 2, "{}: {:?}", line, shaped);
+        }
+    }
+
+    #[test]
     fn a_request_that_restricts_more_is_served_no_more(fields in response(), question in question(), received in time(), seconds in 0..40u64) {
         let known = known(&fields, Duration::ZERO, received);
         let served = |request| worth(Question { request, ..question.clone() }.reuse(&known));

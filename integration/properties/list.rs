@@ -43,8 +43,12 @@ proptest! {
     fn quoted_strings_end_at_their_quote(text in "[a-z\"\\\\, ]{0,12}", after in "[a-z\"\\\\,]{0,6}") {
         let string = quoted(&text);
         prop_assert_eq!(quoted_length(format!("{string}{after}").as_bytes()), Some(string.len()));
+        let twice = format!("a={string}, {string}");
+        prop_assert!(is_balanced(twice.as_bytes()), "{}", twice);
         for end in 0..string.len() {
             prop_assert_eq!(quoted_length(&string.as_bytes()[..end]), None);
+            let open = format!("a={}", &string[..end]);
+            prop_assert!(end == 0 || !is_balanced(open.as_bytes()), "{}", open);
         }
     }
 

@@ -11,6 +11,7 @@ mod cache_control;
 mod date;
 mod fields;
 mod freshness;
+mod hops;
 mod input;
 mod invalidate;
 mod kept;

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use verge::policy::range::{ByteRange, Ranges, select};
 use verge::policy::validator::{EntityTag, Validators};
 
+use crate::input::Input;
 use crate::spelling::spelling;
 use crate::{config, input, laws};
 
@@ -68,6 +69,20 @@ proptest! {
     }
 
     #[test]
+    fn more_parts_than_are_sent_become_the_whole(count in 17..40u64, gap in 90..200u64) {
+        let specs: Vec<String> = (0..count).map(|at| format!("{}-{}", at * gap, at * gap + 4)).collect();
+        let value = format!("bytes={}", specs.join(","));
+        prop_assert_eq!(chosen(&value, None, &Validators::default(), count * gap), Ranges::Whole);
+    }
+
+    #[test]
+    fn sets_that_overlap_hold_what_every_set_does(specs in prop::collection::vec((0..400u64, 0..40u64), 1..24), length in 100..400u64) {
+        let specs: Vec<String> = specs.iter().map(|(first, more)| format!("{first}-{}", first + more)).collect();
+        let input = format!("= {length}\n> Range: bytes={}", specs.join(","));
+        laws::range::hold(&Input::read(input.as_bytes()));
+    }
+
+    #[test]
     fn parts_come_only_of_the_version_that_was_named(tag in "[!#-~]{0,6}", other in "[!#-~]{0,6}", weak in any::<bool>(), (parts, length) in parts()) {
         let quoted = format!("\"{tag}\"");
         let etag = EntityTag { weak, opaque: quoted.clone().into() };
@@ -87,5 +102,8 @@ proptest! {
         ] {
             prop_assert_eq!(chosen(&range, Some(&value), &stored, length), expected(named), "{}", value);
         }
+        // RFC 9110 13.1.5: it names one version; of two lines none counts.
+        let lines = [(&b"Range"[..], range.as_bytes()), (b"If-Range", quoted.as_bytes()), (b"If-Range", quoted.as_bytes())];
+        prop_assert_eq!(input::with(&lines, |fields| select(fields, &stored, length)), Ranges::Whole);
     }
 }

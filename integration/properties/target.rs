@@ -98,6 +98,11 @@ proptest! {
         let there = Target::new("GET", &absolute, Some("other")).unwrap();
         prop_assert_eq!(&*here.path, &*path);
         prop_assert_eq!(here.query, query.as_deref());
-        prop_assert_eq!(there, Target { scheme: Some(scheme), ..here });
+        prop_assert_eq!(&there, &Target { scheme: Some(scheme), ..here });
+        // RFC 3986 6.2.3: without a path it is for the root, query or not.
+        if segments.is_empty() {
+            let bare = format!("{}://{host}{}", spelling.case(name), &local[1..]);
+            prop_assert_eq!(Target::new("GET", &bare, Some("other")), Ok(there), "{}", bare);
+        }
     }
 }

@@ -14,13 +14,20 @@ use crate::spelling::{Spelling, spelling};
 /// Larger whole numbers are none of a structured field's (RFC 9651 3.3.1).
 const INTEGER_MAX: u64 = 999_999_999_999_999;
 
-/// The members in some order, as the specification's own types have them, and some that nobody knows.
+/// The members in some order, as the specification's own types have them, some that nobody knows, and some that are taken back.
 fn dictionary(spelling: &mut Spelling, directives: Vec<Directive>) -> Dictionary {
     let unknown = [("foo", Some("7".to_owned())), ("a*b", None)];
-    let members = spelling.shuffled(directives.into_iter().chain(unknown).collect());
+    let said = |name: &str| directives.iter().any(|(directive, _)| *directive == name);
+    let unsaid = ["no-store", "max-age", "private", "public"]
+        .into_iter()
+        .filter(|name| !said(name));
+    let unsaid: Vec<Directive> = unsaid.map(|name| (name, Some("?0".to_owned()))).collect();
+    let members = directives.into_iter().chain(unknown).chain(unsaid);
+    let members = spelling.shuffled(members.collect());
     let member = |(name, argument): Directive| {
         let value = match argument {
             None => BareItem::Boolean(true),
+            Some(text) if text == "?0" => BareItem::Boolean(false),
             Some(text) => match text.parse::<u64>() {
                 Ok(number) => BareItem::Integer((number.min(INTEGER_MAX) as i64).try_into().unwrap()),
                 Err(_) => BareItem::String(text.try_into().unwrap()),

@@ -28,9 +28,14 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn tags(tag in tag(), blank in "[ \t]{0,2}", after in "[!-~]{1,3}") {
+    fn tags(tag in tag(), blank in "[ \t]{0,2}", after in "[!-~]{1,3}", at in any::<prop::sample::Index>(), wrong in "[\0-\x20\"\x7f]") {
         let text = written(&tag);
         prop_assert_eq!(EntityTag::parse(&text), Some(tag.clone()));
+        // What is no etagc may stand nowhere between the quotes.
+        let mut damaged = text.clone();
+        let inside = text.len() - tag.opaque.len() + 1;
+        damaged.insert(inside + at.index(tag.opaque.len() - 1), wrong.as_bytes()[0]);
+        prop_assert_eq!(EntityTag::parse(&damaged), None, "{}", damaged.escape_ascii());
         prop_assert_eq!(EntityTag::parse(&[blank.as_bytes(), &text, blank.as_bytes()].concat()), Some(tag));
         tag_is_read_as_written(&text);
         for none in [&text[..text.len() - 1], &[&text[..], after.as_bytes()].concat(), &text[1..]] {
@@ -60,7 +65,8 @@ proptest! {
     #[test]
     fn dates(modified in 0..1_000_000u64, asked in 0..1_000_000u64, near in 0..130u64) {
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
-        for asked in [asked, modified, modified + 1, modified.saturating_sub(1)] {
+        let others = [asked, modified + 1, modified.saturating_sub(1)].map(|asked| (asked, near));
+        for (asked, near) in others.into_iter().chain([near, 59, 60].map(|near| (modified, near))) {
             let mut fields = HeaderMap::new();
             let line = |seconds| HeaderValue::from_str(&date::format(at(seconds))).unwrap();
             fields.insert(header::LAST_MODIFIED, line(modified));
