@@ -67,13 +67,16 @@ proptest! {
     }
 
     #[test]
-    fn each_form_in_any_case(seconds in prop_oneof![0..=LAST_SECOND, 0..=LAST_SHORT], mut spelling in spelling()) {
+    fn each_form_in_any_case(seconds in prop_oneof![0..=LAST_SECOND, 0..=LAST_SHORT], mut spelling in spelling(), blank in "[ \t]{0,50}", other in "[\n\r\x0b\x0c\u{85}\u{a0}]") {
         let time = UNIX_EPOCH + Duration::from_secs(seconds);
         let [imf, rfc850, asctime] = forms(seconds);
         prop_assert_eq!(&format(time), &imf);
         for text in [&imf, &asctime] {
-            let text = spelling.case(text);
+            let text = format!("{blank}{}{blank}", spelling.case(text));
             prop_assert_eq!(parse(text.as_bytes()), Some(time), "{}", text);
+            for text in [format!("{other}{text}"), format!("{text}{other}")] {
+                prop_assert_eq!(parse(text.as_bytes()), None, "{:?}", text);
+            }
         }
         if seconds <= LAST_SHORT {
             let text = spelling.case(&rfc850);
