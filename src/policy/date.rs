@@ -2,21 +2,34 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::list;
+
 /// The last second that has a four-digit year: 9999-12-31 23:59:59, in seconds since 1970.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Reads an HTTP date in any of its three forms; anything that is not exactly one of them is none.
+/// Reads an HTTP date in any of its three forms; anything that is not exactly one of them, but for the spaces and tabs around it, is
+/// none.
 ///
 /// Case does not count (RFC 9111 4.2), nor does a day of the week that is not the date's: it says nothing that the rest does
 /// not. Two-digit years from 70 on are in the twentieth century. Dates before 1970 are not read.
 pub fn parse(text: &[u8]) -> Option<SystemTime> {
-    let text = std::str::from_utf8(text).ok()?;
-    let exactly = httpdate::parse_http_date(text).ok();
-    exactly.or_else(|| (text.len() <= LONGEST).then(|| parse_liberally(text)).flatten())
+    let text = std::str::from_utf8(list::trim(text)).ok()?;
+    // The crate takes whitespace of any kind and length around a date.
+    let is_bare = text.len() <= LONGEST && text.trim().len() == text.len();
+    let read = |text| parse_exactly(text).or_else(|| parse_liberally(text));
+    is_bare.then(|| read(text)).flatten()
 }
 
-/// The longest form there is, and some whitespace.
-const LONGEST: usize = "Wednesday, 06-Nov-94 08:49:37 GMT".len() + 4;
+/// One of the three forms, letter by letter.
+fn parse_exactly(text: &str) -> Option<SystemTime> {
+    // The crate takes any byte for the space before the time of day in RFC 850's form.
+    let before_time = text.find(':')?.checked_sub("x08".len())?;
+    let has_space = text.as_bytes()[before_time] == b' ';
+    httpdate::parse_http_date(text).ok().filter(|_| has_space)
+}
+
+/// The longest form there is.
+const LONGEST: usize = "Wednesday, 06-Nov-94 08:49:37 GMT".len();
 
 const DAYS: [&str; 7] = [
     "Sunday",
@@ -29,7 +42,7 @@ const DAYS: [&str; 7] = [
 ];
 
 fn parse_liberally(text: &str) -> Option<SystemTime> {
-    let text = text.trim().to_ascii_lowercase();
+    let text = text.to_ascii_lowercase();
     let day = text.find(|byte: char| !byte.is_ascii_alphabetic())?;
     let is_named = |name: &str| text[..day].eq_ignore_ascii_case(name);
     let is_short = DAYS.iter().any(|name| is_named(&name[..3]));
@@ -39,7 +52,7 @@ fn parse_liberally(text: &str) -> Option<SystemTime> {
     let rest = cased(&text[day..]);
     DAYS.iter().find_map(|name| {
         let name = if is_short { &name[..3] } else { name };
-        httpdate::parse_http_date(&format!("{name}{rest}")).ok()
+        parse_exactly(&format!("{name}{rest}"))
     })
 }
 
@@ -78,6 +91,8 @@ mod tests {
             "SUN, 06 nov 1994 08:49:37 gMT",
             "sunday, 06-NOV-94 08:49:37 Gmt",
             "sun nov  6 08:49:37 1994",
+            // Whitespace around a value is no part of it.
+            " \t \t \t \t \tsun, 06 nov 1994 08:49:37 gmt\t",
             // It was a Sunday.
             "Mon, 06 Nov 1994 08:49:37 GMT",
             "Monday, 06-Nov-94 08:49:37 GMT",
@@ -94,6 +109,11 @@ mod tests {
             "Son, 06 Nov 1994 08:49:37 GMT",
             "Sunday, 06 Nov 1994 08:49:37 GMT",
             "Sun, 06-Nov-94 08:49:37 GMT",
+            "\u{c}Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT\n",
+            "Sun, 06 Nov 1994 08:49:37 GMT\u{a0}",
+            "Sunday, 06-Nov-94x08:49:37 GMT",
+            "sunday, 06-nov-94:08:49:37 gmt",
             "Sun, 06 Nov 94 08:49:37 GMT",
             "Sun 06 Nov 1994 08:49:37 GMT",
             "Sun, 06  Nov 1994 08:49:37 GMT",
