@@ -284,13 +284,3 @@ fn parts_of_a_variant_are_of_that_variant() {
     ask("a").rx().expect(206, &body[600_000..600_010]).cached("hit");
     ask("b").rx().expect(206, &other[600_000..600_010]).cached("hit");
 }
-
-#[test]
-fn a_part_from_the_end_goes_as_it_is() {
-    let (world, body) = (World::start(), bytes(LENGTH));
-    let mut client = ranged(&world, "-5");
-    let asked = world.origin.rx().has("range", "bytes=-5");
-    let range = format!("Content-Range: bytes {}-{}/{LENGTH}", LENGTH - 5, LENGTH - 1);
-    asked.answer("206 Partial Content", &["ETag: \"1\"", &range], &body[LENGTH - 5..]);
-    client.rx().expect(206, &body[LENGTH - 5..]);
-}

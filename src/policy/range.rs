@@ -70,31 +70,20 @@ pub fn select(fields: &RequestFields, validators: &Validators, length: u64) -> R
     }
 }
 
-/// What a request with one range asks for, of a representation whose length nobody here knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sought {
-    /// From this byte on, up to but without the other if there is one.
-    From(u64, Option<u64>),
-    /// So many at the end.
-    Suffix,
-}
-
-/// What is asked for by a request with one range and no condition on it; else none.
-pub fn sought(fields: &RequestFields) -> Option<Sought> {
+/// Where the range begins, and where it ends if it says, that a request asks for with one range and no condition on it: of a
+/// representation whose length nobody here knows. None for all else, and for what is counted from the end.
+pub fn sought(fields: &RequestFields) -> Option<(u64, Option<u64>)> {
     if !fields.has(Known::Range) || fields.has(Known::IfRange) {
         return None;
     }
     let set = fields.only(Known::Range).and_then(byte_set)?;
     let (first, last) = split_spec(list::trim(set))?;
-    if first.is_empty() {
-        return list::decimal(last).map(|_| Sought::Suffix);
-    }
     let start = list::decimal(first)?;
     if last.is_empty() {
-        return Some(Sought::From(start, None));
+        return Some((start, None));
     }
     let end = list::decimal(last)?.checked_add(1)?;
-    (start < end).then_some(Sought::From(start, Some(end)))
+    (start < end).then_some((start, Some(end)))
 }
 
 fn split_spec(spec: &[u8]) -> Option<(&[u8], &[u8])> {

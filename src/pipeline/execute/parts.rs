@@ -14,35 +14,23 @@ use crate::pipeline::decide::wanted;
 use crate::pipeline::forward;
 use crate::pipeline::shape::shape;
 use crate::policy::cache_status::CacheStatus;
-use crate::policy::range::{ByteRange, Sought, sought};
+use crate::policy::range::{ByteRange, sought};
 
 impl Round<'_> {
     /// Where nothing is stored: a part that begins behind the first chunk is fetched by itself, in whole chunks, since all
-    /// before it may be long. One that is counted from the end goes as it is: nobody knows where that begins.
+    /// before it may be long.
     pub(super) fn seek(&mut self) {
         if self.seen.is_some() || self.alone || &*self.request.method != "GET" {
             return;
         }
         const CHUNK: u64 = crate::store::CHUNK as u64;
-        match self.request.fields.with(sought) {
-            Some(Sought::Suffix) => self.alone = !self.whole_is_under_way(),
-            Some(Sought::From(start, end)) if start >= CHUNK => {
-                self.sought = Some(ByteRange {
-                    start: start - start % CHUNK,
-                    end: end.map_or(u64::MAX, |end| end.div_ceil(CHUNK).saturating_mul(CHUNK)),
-                });
-            }
-            _ => {}
-        }
-    }
-
-    fn whole_is_under_way(&self) -> bool {
-        let cache = &self.edge.cache;
-        let id = self.request.fields.with(|fields| {
-            let looked = cache.lookup(self.hash, &self.request.key_parts(), fields);
-            looked.id
-        });
-        cache.is_under_way(self.hash, id)
+        self.sought = match self.request.fields.with(sought) {
+            Some((start, end)) if start >= CHUNK => Some(ByteRange {
+                start: start - start % CHUNK,
+                end: end.map_or(u64::MAX, |end| end.div_ceil(CHUNK).saturating_mul(CHUNK)),
+            }),
+            _ => None,
+        };
     }
 
     /// Brings a part of a body of which nothing is known. Where the origin does not give it so that it can be kept, all is
