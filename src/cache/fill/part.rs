@@ -12,7 +12,7 @@ use crate::cache::object::{Body, Head, Version};
 use crate::cache::{Cache, Permit};
 use crate::origin::{Fetch, FetchError, FetchRequest, Fetched, ReadBody};
 use crate::policy::range::{ByteRange, content_range};
-use crate::policy::validator::EntityTag;
+use crate::policy::validator::{EntityTag, validators};
 use crate::store::CHUNK;
 
 /// What is missing of which version, and where to fetch it.
@@ -33,7 +33,7 @@ pub struct PartOrder {
 pub async fn run_part(cache: Arc<Cache>, order: PartOrder) {
     let PartOrder {
         fill,
-        permit,
+        permit: _permit,
         fetch: origin,
         request,
         version,
@@ -51,32 +51,55 @@ pub async fn run_part(cache: Arc<Cache>, order: PartOrder) {
             Err(error)
         }
         Ok(fetched) if is_part(&fetched, part, *length, &version.head) => {
-            let reservation = cache.ram.reserve(part.length());
-            match fill.publish(Phase::Filling(Arc::clone(&version.head)), reservation.is_some()) {
-                true => read(&cache, &fill, fetched.body, *name, part).await,
-                false => Err(FetchError::Abandoned),
-            }
+            return bring(&cache, &fill, Arc::clone(&version.head), fetched.body, (*name, part)).await;
         }
         Ok(fetched) => {
+            cache.ended.unstored.up();
             fill.publish(Phase::Refused(fetched.status), false);
             Ok(())
         }
+    };
+    if let Err(error) = result {
+        cache.ended.failed(error);
+    }
+    cache.fills.remove(&fill);
+    fill.finish(result);
+}
+
+/// Publishes `head` and brings what follows it: the stretch `part` of the body called `name`.
+pub(super) async fn bring(
+    cache: &Cache,
+    fill: &Arc<Fill>,
+    head: Arc<Head>,
+    body: Box<dyn ReadBody + '_>,
+    (name, part): (u128, ByteRange),
+) {
+    let reservation = cache.ram.reserve(part.length());
+    let result = match fill.publish(Phase::Filling(head), reservation.is_some()) {
+        true => read(cache, fill, body, name, part).await,
+        false => Err(FetchError::Abandoned),
     };
     match result {
         Ok(()) => cache.ended.completed.up(),
         Err(error) => cache.ended.failed(error),
     }
-    cache.fills.remove(&fill);
+    cache.fills.remove(fill);
     fill.finish(result);
-    drop(permit);
 }
 
 /// RFC 9110 15.3.7.3, RFC 9111 3.4: whether it is what was asked for, of a body with the same strong validator.
 fn is_part(fetched: &Fetched<'_>, part: ByteRange, length: u64, head: &Head) -> bool {
-    fetched.status == StatusCode::PARTIAL_CONTENT
-        && same_body(&fetched.fields, head)
-        && content_range(&fetched.fields) == Some((part, Some(length)))
-        && fetched.content_length.is_none_or(|length| length == part.length())
+    part_as_asked(fetched, part) == Some((part, length)) && same_body(&fetched.fields, head)
+}
+
+/// What of which length came, if it is what was asked for, of a body that can be told apart from others (RFC 9110 15.3.7.3).
+pub(super) fn part_as_asked(fetched: &Fetched<'_>, part: ByteRange) -> Option<(ByteRange, u64)> {
+    let (span, length) = content_range(&fetched.fields)?;
+    let length = length?;
+    let as_asked = span.start == part.start && span.end == part.end.min(length);
+    let whole = fetched.content_length.is_none_or(|come| come == span.length());
+    let tagged = validators(&fetched.fields).strong_etag().is_some();
+    (fetched.status == StatusCode::PARTIAL_CONTENT && as_asked && whole && tagged).then_some((span, length))
 }
 
 fn same_body(fields: &HeaderMap, head: &Head) -> bool {
@@ -88,7 +111,7 @@ fn same_body(fields: &HeaderMap, head: &Head) -> bool {
 }
 
 /// Reads the part to its end; whole chunks are stored as they come.
-pub(super) async fn read(
+async fn read(
     cache: &Cache,
     fill: &Fill,
     mut body: Box<dyn ReadBody + '_>,

@@ -16,11 +16,10 @@ use crate::clock::{Clock, Now};
 use crate::origin::{Fetch, FetchError, FetchRequest, Fetched, ReadBody};
 use crate::planted::{self, Bug};
 use crate::policy::fields::OwnedFields;
-use crate::policy::range::{ByteRange, content_range};
 use crate::policy::reuse::is_error_for_stale;
 use crate::policy::storable::{Asked, Unstorable};
 use crate::policy::targeted::Targets;
-use crate::policy::validator::{selects, validators};
+use crate::policy::validator::selects;
 use crate::policy::vary::{Vary, vary};
 use crate::purge::Verdict;
 use crate::store::{CHUNK, Reservation};
@@ -346,7 +345,7 @@ impl Task<'_> {
     /// is for nobody, and remembered.
     async fn take_part(&self, fetched: Fetched<'_>, requested: Now) {
         let status = fetched.status;
-        let Some((span, length)) = self.fill.part.and_then(|part| part_as_asked(&fetched, part)) else {
+        let Some((span, length)) = self.fill.part.and_then(|part| part::part_as_asked(&fetched, part)) else {
             return self.refuse_part(status);
         };
         let mut fields = fetched.fields;
@@ -372,17 +371,7 @@ impl Task<'_> {
         let version = Version::new(Arc::clone(&head), Body::Chunked { name, length });
         self.cache.store(&Arc::new(version), id);
         self.cache.fills.add_variant(self.fill, secret.part(name, span));
-        let reservation = self.cache.ram.reserve(span.length());
-        let result = match self.fill.publish(Phase::Filling(head), reservation.is_some()) {
-            true => part::read(self.cache, self.fill, fetched.body, name, span).await,
-            false => Err(FetchError::Abandoned),
-        };
-        match result {
-            Ok(()) => self.cache.ended.completed.up(),
-            Err(error) => self.cache.ended.failed(error),
-        }
-        self.cache.fills.remove(self.fill);
-        self.fill.finish(result);
+        part::bring(self.cache, self.fill, head, fetched.body, (name, span)).await;
     }
 
     fn refuse_part(&self, status: StatusCode) {
@@ -425,16 +414,6 @@ impl Task<'_> {
         self.cache.fills.remove(self.fill);
         self.fill.publish(Phase::Validated(version), true);
     }
-}
-
-/// What of which length came, if it is what was asked for, of a body that can be told apart from others (RFC 9110 15.3.7.3).
-fn part_as_asked(fetched: &Fetched<'_>, part: ByteRange) -> Option<(ByteRange, u64)> {
-    let (span, length) = content_range(&fetched.fields)?;
-    let length = length?;
-    let as_asked = span.start == part.start && span.end == part.end.min(length);
-    let whole = fetched.content_length.is_none_or(|come| come == span.length());
-    let tagged = validators(&fetched.fields).strong_etag().is_some();
-    (fetched.status == StatusCode::PARTIAL_CONTENT && as_asked && whole && tagged).then_some((span, length))
 }
 
 /// Whether the `304` leaves the stored version selected by what selected it (RFC 9111 3.2, 4.1). Under another `Vary` it would
