@@ -1,5 +1,7 @@
 //! Verge: a caching reverse proxy and CDN edge node. The modules, in the order a request meets them.
 
+#![warn(clippy::print_stdout, clippy::print_stderr, reason = "they panic when nobody reads")]
+
 /// Health, metrics and the JSON API.
 pub mod admin;
 /// Keys, versions, look-up, and fills that many clients share.
