@@ -160,6 +160,7 @@ fn reuse() {
     run("reuse", &known, |case| {
         let freshness = Freshness {
             response_time: RECEIVED_MONOTONIC,
+            response_date: std::time::SystemTime::UNIX_EPOCH,
             initial_age: Duration::ZERO,
             lifetime: case.time("lifetime").unwrap_or_default(),
             stale_while_revalidate: case.time("swr"),

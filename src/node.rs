@@ -8,12 +8,16 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::cache::Secret;
+use crate::cache::below::Folder;
+use crate::cache::{Below, Secret};
 use crate::clock::Clock;
-use crate::config::{Config, Listener, Log, Speaks};
+use crate::config::{Config, Listener, Log, Speaks, SsdFolder};
+use crate::device::Disk;
 use crate::listen::{Bound, OnThisThread, Server};
 use crate::origin::{Fetch, Origin, OriginConfig};
 use crate::pipeline::Edge;
+use crate::store;
+use crate::store::tiered::Admission;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::events::{self, Event};
@@ -48,17 +52,10 @@ impl Node {
         let files = marks(&config.files);
         let origins = config.origins.iter().map(|origin| connect(&origin.reach, &telemetry));
         let origins = origins.collect::<Result<Vec<_>, _>>().map_err(one)?;
-        let secret = Secret::random().map_err(|error| one(format!("the system gives no random bytes: {error}")))?;
         let bound = Bound::new(&config.listen, config.threads).map_err(|error| one(error.to_string()))?;
         let tls = terminator(&config, None, &clock)?;
         let access = AccessLog::open(&config.log, &clock, &telemetry).map_err(one)?;
-        let edge = Edge::new(
-            Arc::new(config),
-            origins,
-            secret,
-            Arc::clone(&clock),
-            Arc::new(OnThisThread),
-        );
+        let edge = edge(config, origins, &clock).map_err(one)?;
         let edge = Edge {
             access,
             ..edge.counting(telemetry)
@@ -222,6 +219,49 @@ fn marks(files: &[PathBuf]) -> Vec<Mark> {
     files.iter().map(mark).collect()
 }
 
+/// An edge over what its folders have or, without any, with an empty cache.
+fn edge(config: Config, origins: Vec<Arc<dyn Fetch>>, clock: &Arc<dyn Clock>) -> Result<Edge, String> {
+    let spawn = Arc::new(OnThisThread);
+    if config.ssd.folders.is_empty() {
+        let secret = Secret::random().map_err(|error| format!("the system gives no random bytes: {error}"))?;
+        return Ok(Edge::new(Arc::new(config), origins, secret, Arc::clone(clock), spawn));
+    }
+    let below = below(&config, clock)?;
+    if let Some(why) = below.damaged {
+        events::tell(&Event::PurgesLost { why });
+    }
+    Ok(Edge::with_below(
+        Arc::new(config),
+        origins,
+        below,
+        Arc::clone(clock),
+        spawn,
+    ))
+}
+
+/// The tier below RAM.
+fn below(config: &Config, clock: &Arc<dyn Clock>) -> Result<Below, String> {
+    let folder = |folder: &SsdFolder| {
+        let path = folder.path.display().to_string();
+        let device = Disk::open(&folder.path).map_err(|error| {
+            format!("cache folder {path}: {error}; make it, and give it to the user that runs verge")
+        })?;
+        Ok(Folder {
+            path,
+            device: Arc::new(device),
+            settings: store::ssd::Settings::new(folder.size),
+        })
+    };
+    let folders = config
+        .ssd
+        .folders
+        .iter()
+        .map(folder)
+        .collect::<Result<Vec<_>, String>>()?;
+    let admission = Admission::new(config.ssd.admission, config.ssd.write_budget);
+    Below::open(folders, admission, clock).map_err(|error| error.to_string())
+}
+
 fn connect(origin: &OriginConfig, telemetry: &Telemetry) -> Result<Arc<dyn Fetch>, String> {
     let counts = telemetry.origin(&origin.name);
     Ok(Arc::new(Origin::counted(origin.clone(), counts)?))
@@ -266,7 +306,7 @@ fn waits_for_restart(old: &Config, new: &Config) -> Vec<String> {
         }
     };
     wait(old.threads != new.threads, "[server] threads");
-    wait(old.cache != new.cache, "[cache]");
+    wait(old.cache != new.cache || old.ssd != new.ssd, "[cache]");
     let admin = |config: &Config| config.admin.as_ref().map(|admin| admin.address);
     wait(admin(old) != admin(new), "[server] admin");
     waits

@@ -140,6 +140,7 @@ fn edge(world: &Arc<World>) -> Edge {
         tls: verge::tls::Settings::default(),
         client: ClientLimits::default(),
         cache: settings(knobs),
+        ssd: verge::config::Ssd::default(),
         origins: vec![OriginEntry {
             reach: OriginConfig::default(),
             max_fetches: usize::MAX,

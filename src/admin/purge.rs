@@ -94,14 +94,22 @@ fn prefix_text(prefix: &str) -> Result<String, String> {
 pub(super) fn purge(edge: &Edge, purge: &Purge) -> Result<Purged, String> {
     let selectors = purge.selectors(edge)?;
     let mode = if purge.soft { Mode::Soft } else { Mode::Hard };
+    let purged: Vec<_> = selectors.iter().map(|selector| edge.purge(selector, mode)).collect();
     let mut epoch = edge.cache.purges().latest();
-    for selector in &selectors {
-        epoch = edge.purge(selector, mode);
+    for purged in purged {
+        epoch = purged.wait().map_err(not_kept)?;
     }
     Ok(Purged {
         purged: selectors.len(),
         epoch,
     })
+}
+
+/// It is in force, but not acknowledged.
+fn not_kept(error: std::io::Error) -> String {
+    format!(
+        "purged, but the journal of purges cannot be written ({error}): a crash may bring it back; look at the disk, and purge again"
+    )
 }
 
 pub(super) fn reply(node: &Arc<Node>, call: &Call) -> Reply {

@@ -2,6 +2,7 @@
 
 use std::hash::Hasher;
 
+use bytes::{BufMut, Bytes, BytesMut};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::policy::fields::RequestFields;
@@ -40,6 +41,51 @@ pub struct KeyParts<'a> {
     pub query: Option<&'a str>,
 }
 
+impl<'a> KeyParts<'a> {
+    /// The key as records have it: one byte for the scheme, the lengths of host and path, and then these and the query
+    /// (`store/ssd/FORMAT.md`).
+    pub fn to_bytes(&self) -> Bytes {
+        let query = self.query.map_or(0, |query| query.len() + 1);
+        let mut bytes = BytesMut::with_capacity(9 + self.host.len() + self.path.len() + query);
+        bytes.put_u8(match self.scheme {
+            SchemeClass::Clear => 0,
+            SchemeClass::Secure => 1,
+        });
+        bytes.put_u32_le(self.host.len() as u32);
+        bytes.put_u32_le(self.path.len() as u32);
+        bytes.put_slice(self.host.as_bytes());
+        bytes.put_slice(self.path.as_bytes());
+        if let Some(query) = self.query {
+            bytes.put_u8(b'?');
+            bytes.put_slice(query.as_bytes());
+        }
+        bytes.freeze()
+    }
+
+    /// The parts that [`KeyParts::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &'a [u8]) -> Option<KeyParts<'a>> {
+        let (fixed, text) = bytes.split_at_checked(9)?;
+        let number = |at: usize| fixed.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+        let (host, rest) = text.split_at_checked(number(1)? as usize)?;
+        let (path, rest) = rest.split_at_checked(number(5)? as usize)?;
+        let query = match rest {
+            [] => None,
+            [b'?', query @ ..] => Some(str::from_utf8(query).ok()?),
+            _ => return None,
+        };
+        Some(KeyParts {
+            scheme: match fixed[0] {
+                0 => SchemeClass::Clear,
+                1 => SchemeClass::Secure,
+                _ => return None,
+            },
+            host: str::from_utf8(host).ok()?,
+            path: str::from_utf8(path).ok()?,
+            query,
+        })
+    }
+}
+
 /// A stored key: its hash, and its parts as text to compare on every hit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -66,6 +112,17 @@ impl Key {
             && self.text[..self.path_at] == *parts.host
             && self.text[self.path_at..path_end] == *parts.path
             && self.query_at.map(|at| &self.text[at..]) == parts.query
+    }
+
+    /// Its parts.
+    pub fn parts(&self) -> KeyParts<'_> {
+        let path_end = self.query_at.map_or(self.text.len(), |at| at - 1);
+        KeyParts {
+            scheme: self.scheme,
+            host: &self.text[..self.path_at],
+            path: &self.text[self.path_at..path_end],
+            query: self.query_at.map(|at| &self.text[at..]),
+        }
     }
 
     /// Bytes that the key owns.
@@ -248,6 +305,10 @@ mod tests {
                 assert_eq!(key.is(other), i == j, "{one:?} {other:?}");
                 assert_eq!(key.hash == secret.key(other), i == j);
             }
+            let bytes = one.to_bytes();
+            let read = KeyParts::from_bytes(&bytes).expect("they were written");
+            assert_eq!((secret.stored_key(&read), key.parts().to_bytes()), (key, bytes.clone()));
+            assert!((0..bytes.len().min(9)).all(|length| KeyParts::from_bytes(&bytes[..length]).is_none()));
         }
     }
 

@@ -1,9 +1,10 @@
 //! Finding what is stored for a request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::object::{Entry, VaryIndex, Version};
-use super::{Cache, KeyParts};
+use super::{Brought, Cache, KeyParts};
 use crate::policy::cache_status::Fwd;
 use crate::policy::fields::RequestFields;
 use crate::purge::Verdict;
@@ -24,10 +25,21 @@ pub struct Looked {
 impl Cache {
     /// What is stored for a request; `hash` is that of `parts`. Does not allocate.
     pub fn lookup(&self, hash: u128, parts: &KeyParts<'_>, fields: &RequestFields<'_>) -> Looked {
-        match self.ram.get(hash) {
+        self.lookup_with(hash, parts, fields, &Brought::nothing())
+    }
+
+    /// The same, where something was brought up from the tier below RAM.
+    pub fn lookup_with(
+        &self,
+        hash: u128,
+        parts: &KeyParts<'_>,
+        fields: &RequestFields<'_>,
+        brought: &Brought,
+    ) -> Looked {
+        match self.entry(hash, brought) {
             None => Looked::nothing(hash, Fwd::UriMiss),
             Some(Entry::Version(version)) => self.usable(hash, version, parts, fields, Fwd::UriMiss),
-            Some(Entry::Index(index)) => self.lookup_variant(hash, &index, parts, fields),
+            Some(Entry::Index(index)) => self.lookup_variant(hash, &index, parts, fields, brought),
         }
     }
 
@@ -37,21 +49,19 @@ impl Cache {
         index: &VaryIndex,
         parts: &KeyParts<'_>,
         fields: &RequestFields<'_>,
+        brought: &Brought,
     ) -> Looked {
         let mut best: Option<Looked> = None;
         for spec in &index.specs {
             let id = self.secret.variant(hash, spec, fields);
-            let looked = match self.ram.get(id) {
+            let looked = match self.entry(id, brought) {
                 Some(Entry::Version(version)) if version.head.began >= index.since => {
                     self.usable(id, version, parts, fields, Fwd::VaryMiss)
                 }
                 _ => Looked::nothing(id, Fwd::VaryMiss),
             };
             // RFC 9111 4.1: of several that match, the most recent.
-            if best
-                .as_ref()
-                .is_none_or(|best| looked.response_time() > best.response_time())
-            {
+            if best.as_ref().is_none_or(|best| looked.recency() > best.recency()) {
                 best = Some(looked);
             }
         }
@@ -111,9 +121,9 @@ impl Looked {
         }
     }
 
-    fn response_time(&self) -> Option<std::time::Duration> {
-        self.version
-            .as_ref()
-            .map(|version| version.head.freshness.response_time)
+    /// When its response came; what came before the process began, all at once as it seems, by the order of its fetches.
+    fn recency(&self) -> Option<(Duration, u64)> {
+        let head = &self.version.as_ref()?.head;
+        Some((head.freshness.response_time, head.began))
     }
 }

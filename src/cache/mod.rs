@@ -3,25 +3,26 @@
 //! Nothing here knows a socket or reads a clock: fills are plain futures and time is passed in, so that the simulator
 //! runs this very code.
 
+pub mod below;
 pub mod fill;
-mod held;
 mod intake;
 mod key;
 mod lookup;
 mod memory;
 pub mod object;
 mod posted;
+mod record;
 mod table;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-use smallvec::SmallVec;
+use tokio::sync::oneshot;
 
-pub use held::Held;
+pub use below::{Below, Brought, Held};
 pub use intake::{Arrived, Request};
 pub use key::{Key, KeyParts, SchemeClass, Secret};
 pub use lookup::Looked;
@@ -31,18 +32,21 @@ pub use table::{Join, Permit, Wanted};
 
 use fill::Fill;
 use memory::Memory;
-use object::{Body, Entry, Head, VaryIndex, Version};
+use object::{Entry, Head, VaryIndex, Version};
 use table::{FillTable, KeysUnderWay};
 
 use crate::origin::FetchError;
 use crate::policy::fields::OwnedFields;
-use crate::policy::range::ByteRange;
+use crate::policy::vary::VarySpec;
 use crate::purge::{Epoch, Mode, Purges, Selector, Verdict};
-use crate::store::{CHUNK, Ram};
+use crate::store::Ram;
 use crate::telemetry::Count;
 
 /// Purges that the table may remember before those that matter no more are swept out.
 const MAX_REMEMBERED_PURGES: usize = 100_000;
+
+/// Purges that it may remember for the sake of what the tier below RAM has. With more, what is there from before counts as purged.
+const MOST_REMEMBERED_FOR_BELOW: usize = 1_000_000;
 
 /// Sizes and limits of the cache.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,9 +117,10 @@ impl FillCounts {
 pub struct Cache {
     settings: Settings,
     secret: Secret,
-    ram: Ram<Entry>,
+    ram: Arc<Ram<Entry>>,
+    below: Option<Below>,
     fills: FillTable,
-    purges: Purges,
+    purges: Arc<Purges>,
     memory: Memory,
     /// The order of all requests and fetches.
     sequence: AtomicU64,
@@ -124,26 +129,46 @@ pub struct Cache {
     keys_under_way: Arc<KeysUnderWay>,
     /// What came of fills.
     pub ended: FillCounts,
-    /// Held while an index is read and replaced, so that no variant is lost.
+    /// Held while an index is read and replaced, so that no variant is lost, and while anything stored is.
     index_change: Mutex<()>,
+    /// How often anything was stored.
+    stores: AtomicU64,
 }
 
+/// The numbers of one process begin so far above those of the one before.
+const NUMBERS_OF_A_PROCESS: u64 = 1 << 40;
+
 impl Cache {
-    /// An empty cache.
+    /// An empty cache without a tier below RAM.
     pub fn new(settings: Settings, secret: Secret) -> Self {
+        Cache::over(settings, secret, None)
+    }
+
+    /// A cache with what is in the tier below RAM.
+    pub fn with_below(settings: Settings, below: Below) -> Self {
+        Cache::over(settings, below.secret, Some(below))
+    }
+
+    fn over(settings: Settings, secret: Secret, below: Option<Below>) -> Self {
+        let starts = below.as_ref().map_or(0, |below| below.tier.starts());
+        let first = starts * NUMBERS_OF_A_PROCESS;
         Cache {
-            ram: Ram::new(settings.ram, settings.chunk_share),
+            ram: Arc::new(Ram::new(settings.ram, settings.chunk_share)),
+            purges: below
+                .as_ref()
+                .map_or_else(Arc::default, |below| Arc::clone(&below.purges)),
+            below,
             settings,
             secret,
             fills: FillTable::default(),
-            purges: Purges::default(),
             memory: Memory::new(),
-            sequence: AtomicU64::new(0),
-            generations: AtomicU64::new(0),
+            sequence: AtomicU64::new(first),
+            generations: AtomicU64::new(first),
             under_way: Arc::default(),
             keys_under_way: Arc::default(),
             ended: FillCounts::default(),
             index_change: Mutex::new(()),
+            stores: AtomicU64::new(0),
         }
     }
 
@@ -225,6 +250,27 @@ impl Cache {
 
     /// Purges what `selector` names. When this returns, no request that arrives later is answered with it.
     pub fn purge(&self, selector: &Selector, mode: Mode) -> Epoch {
+        let epoch = self.enter(selector, mode);
+        if let Some(below) = &self.below {
+            below.recorder.note(epoch, selector, mode);
+        }
+        epoch
+    }
+
+    /// The same; gives word when it is on the device, so that no crash brings back what it names. Before that it must not be
+    /// acknowledged.
+    pub fn purge_for_good(&self, selector: &Selector, mode: Mode) -> Purged {
+        let epoch = self.enter(selector, mode);
+        Purged {
+            epoch,
+            recorded: self
+                .below
+                .as_ref()
+                .map(|below| below.recorder.record(epoch, selector, mode)),
+        }
+    }
+
+    fn enter(&self, selector: &Selector, mode: Mode) -> Epoch {
         let epoch = self.purges.purge(selector, mode);
         if self.purges.remembered() > MAX_REMEMBERED_PURGES {
             self.sweep();
@@ -238,7 +284,8 @@ impl Cache {
         let known = [SchemeClass::Clear, SchemeClass::Secure].into_iter().any(|scheme| {
             let hash = self.secret.key(&KeyParts { scheme, ..*parts });
             // In this order: what is on its way is stored before it is no longer on its way.
-            self.keys_under_way.has(hash) || self.ram.get(hash).is_some()
+            let below = || self.below.as_ref().is_some_and(|below| below.tier.may_have(hash));
+            self.keys_under_way.has(hash) || self.ram.get(hash).is_some() || below()
         });
         if known {
             self.purge_url(parts, Mode::Hard);
@@ -248,7 +295,14 @@ impl Cache {
 
     /// Checks every stored version, so that the purges so far can be forgotten. What is on its way meanwhile is not kept.
     fn sweep(&self) {
-        let checked_through = self.purges.latest();
+        let oldest_below = self
+            .below
+            .as_ref()
+            .map_or(Epoch::MAX, |below| below.tier.oldest_epoch());
+        let mut checked_through = self.purges.latest();
+        if self.purges.remembered() <= MOST_REMEMBERED_FOR_BELOW {
+            checked_through = checked_through.min(oldest_below);
+        }
         self.ram.each(|id, entry| {
             if let Entry::Version(version) = entry
                 && version.verdict(&self.purges) == Verdict::Hard
@@ -269,17 +323,29 @@ impl Cache {
         if fill.part.is_none() {
             self.fills.add_variant(fill, id);
         }
-        let leaving = {
-            let _change = self.index_change.lock();
-            let (index, leaving) = match self.ram.get(head.key.hash) {
-                Some(Entry::Index(index)) => self.make_room(index.with(selected.spec.clone(), id, head.began), id),
-                _ => (VaryIndex::default().with(selected.spec.clone(), id, head.began), None),
-            };
-            self.ram.insert(head.key.hash, Entry::Index(Arc::new(index)));
-            leaving
-        };
-        leaving.into_iter().for_each(|id| self.ram.remove(id));
+        let leaving = self.enter_variant(head, &selected.spec, id);
+        leaving.into_iter().for_each(|id| self.remove(id));
         self.fills.remove_id(fill, head.key.hash);
+    }
+
+    /// Has the index of the key's variants know this one. Gives the one that has to make room.
+    fn enter_variant(&self, head: &Head, spec: &VarySpec, id: u128) -> Option<u128> {
+        let _change = self.index_change.lock();
+        let (index, leaving) = match self.ram.get(head.key.hash) {
+            Some(Entry::Index(index)) if index.has(spec, id, head.began) => return None,
+            Some(Entry::Index(index)) => self.make_room(index.with(spec.clone(), id, head.began), id),
+            _ => (VaryIndex::default().with(spec.clone(), id, head.began), None),
+        };
+        self.ram.insert(head.key.hash, Entry::Index(Arc::new(index)));
+        self.stores.fetch_add(1, Ordering::SeqCst);
+        leaving
+    }
+
+    fn remove(&self, id: u128) {
+        self.ram.remove(id);
+        if let Some(below) = &self.below {
+            below.tier.remove(id, 0);
+        }
     }
 
     /// At most [`object::MAX_VARIANTS`] a key: takes out what is no longer stored or, if nothing is, the least used but `newest`.
@@ -314,6 +380,8 @@ impl Cache {
             return;
         }
         self.ram.insert(id, Entry::Version(Arc::clone(version)));
+        self.stores.fetch_add(1, Ordering::SeqCst);
+        self.put_version(version, id);
     }
 
     /// Takes a version out, if it is still the one stored.
@@ -323,35 +391,39 @@ impl Cache {
         {
             self.ram.remove(id);
         }
-    }
-
-    /// All chunks of a large body, or `None` if one is gone. Holding them pins them.
-    pub fn pin(&self, name: u128, length: u64) -> Option<SmallVec<[Bytes; 1]>> {
-        let chunks = length.div_ceil(CHUNK as u64) as u32;
-        (0..chunks).map(|index| self.ram.chunk(name, index)).collect()
-    }
-
-    /// What is here of the chunks that `wanted`, which is within the body, touches; `None` if the body has no chunks.
-    pub fn held(&self, version: &Version, wanted: ByteRange) -> Option<Held> {
-        let Body::Chunked { name, length } = version.body else {
-            return None;
-        };
-        let first = (wanted.start / CHUNK as u64) as u32;
-        let behind = wanted.end.div_ceil(CHUNK as u64) as u32;
-        Some(Held {
-            name,
-            length,
-            first,
-            chunks: (first..behind).map(|index| self.ram.chunk(name, index)).collect(),
-        })
-    }
-
-    /// The body of a version, if all of it is here: one piece, or all chunks.
-    pub fn whole_body(&self, version: &Version) -> Option<SmallVec<[Bytes; 1]>> {
-        match &version.body {
-            Body::Whole(bytes) => Some(SmallVec::from_buf([bytes.clone()])),
-            Body::Chunked { name, length } => self.pin(*name, *length),
-            Body::Filling(_) => None,
+        if version.is_below()
+            && let Some(below) = &self.below
+        {
+            below.tier.remove(id, 0);
         }
     }
+}
+
+/// A purge that is in force, and maybe not on the device yet.
+#[must_use = "it is to be acknowledged only when it is on the device"]
+pub struct Purged {
+    epoch: Epoch,
+    recorded: Option<oneshot::Receiver<io::Result<()>>>,
+}
+
+impl Purged {
+    /// Its number, once it is on the device. An error says that it is in force, and that a crash may undo it.
+    pub async fn acknowledged(self) -> io::Result<Epoch> {
+        match self.recorded {
+            None => Ok(self.epoch),
+            Some(recorded) => recorded.await.unwrap_or_else(ended).map(|()| self.epoch),
+        }
+    }
+
+    /// The same, for threads that may wait.
+    pub fn wait(self) -> io::Result<Epoch> {
+        match self.recorded {
+            None => Ok(self.epoch),
+            Some(recorded) => recorded.blocking_recv().unwrap_or_else(ended).map(|()| self.epoch),
+        }
+    }
+}
+
+fn ended(_: oneshot::error::RecvError) -> io::Result<()> {
+    Err(io::Error::other("the journal of purges has ended"))
 }

@@ -1,7 +1,7 @@
 //! The stored object: an immutable version of a response, and the index of a key's variants.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE};
@@ -34,11 +34,16 @@ pub struct Version {
     pub body: Body,
     /// Newest epoch at which no purge named this version, with [`SOFT`] set once a soft one did.
     checked: AtomicU64,
-    /// Monotonic seconds of the last use; kept for variants only.
+    /// Monotonic seconds of the last use.
     used: AtomicU64,
+    /// Whether it is on the SSD tier, or on its way there.
+    below: AtomicBool,
 }
 
 const SOFT: u64 = 1 << 63;
+
+/// The SSD tier is told of uses so often, in seconds.
+const TOLD_EVERY: u64 = 64;
 
 /// What is known of a response but for its body.
 #[derive(Clone, Debug)]
@@ -71,6 +76,8 @@ pub struct Head {
     pub generation: u64,
     /// Bytes of the body in all, if known.
     pub content_length: Option<u64>,
+    /// The hash that names the body ([`Secret::body`]), whatever a validation makes of the rest.
+    pub body: u128,
 }
 
 /// The request fields that selected a variant.
@@ -124,6 +131,7 @@ impl Version {
         Version {
             checked: AtomicU64::new(head.epoch),
             used: AtomicU64::new(0),
+            below: AtomicBool::new(false),
             head,
             body,
         }
@@ -153,11 +161,25 @@ impl Version {
         self.head.vary.as_ref().is_none_or(|selected| selected.is(fields))
     }
 
-    /// Notes a use, for the choice of the variant that goes.
-    pub fn touch(&self, second: u64) {
-        if self.head.vary.is_some() && self.used.load(Ordering::Relaxed) != second {
-            self.used.store(second, Ordering::Relaxed);
+    /// Notes a use, for the choice of the variant that goes, and of what stays on the SSD tier. Says whether that is the first
+    /// for a while, of which the tier is told.
+    pub fn touch(&self, second: u64) -> bool {
+        let used = self.used.load(Ordering::Relaxed);
+        if used == second {
+            return false;
         }
+        self.used.store(second, Ordering::Relaxed);
+        used / TOLD_EVERY != second / TOLD_EVERY
+    }
+
+    /// Whether it is on the SSD tier, or on its way there.
+    pub fn is_below(&self) -> bool {
+        self.below.load(Ordering::Relaxed)
+    }
+
+    /// It is given to the SSD tier; says whether it was before.
+    pub(super) fn goes_below(&self) -> bool {
+        self.below.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -250,9 +272,16 @@ pub struct VaryIndex {
     /// What began to be fetched before this moment is not of this index: it may be left from one that was evicted, and what
     /// an unsafe method invalidated meanwhile was not known to be stored.
     pub since: u64,
+    /// Whether the SSD tier has it, or will.
+    pub(super) below: AtomicBool,
 }
 
 impl VaryIndex {
+    /// Whether it says all that it would with this spec and variant.
+    pub fn has(&self, spec: &VarySpec, id: u128, began: u64) -> bool {
+        self.specs.first() == Some(spec) && self.variants.contains(&id) && self.since <= began
+    }
+
     /// The index with `spec` as its newest and the variant `id` in it, whose fetch began at `began`.
     pub fn with(&self, spec: VarySpec, id: u128, began: u64) -> Self {
         let since = if self.specs.is_empty() {
@@ -274,7 +303,12 @@ impl VaryIndex {
         if !variants.contains(&id) {
             variants.push(id);
         }
-        VaryIndex { specs, variants, since }
+        VaryIndex {
+            specs,
+            variants,
+            since,
+            below: AtomicBool::new(false),
+        }
     }
 }
 

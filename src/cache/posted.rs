@@ -112,7 +112,11 @@ impl Keeping {
         self.cache.announce(&self.fill, &head, fields);
         let id = fields.with(|fields| head.id(&self.cache.secret, fields));
         self.cache.memory.forget(id);
+        let keeper = self.cache.keeper(&head, id, head.freshness.response_time);
         let version = Version::new(head, Body::Whole(self.come.freeze()));
+        if keeper.is_some() {
+            version.goes_below();
+        }
         self.cache.store(&Arc::new(version), id);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Failure, check, complain, print, signals};
 use crate::admin::{self, Admin};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Config, Listener, Speaks, units};
+use crate::config::{self, Config, Listener, Speaks, SsdFolder, units};
 use crate::listen::Server;
 use crate::node::{Node, Source};
 use crate::telemetry::events::{self, Event};
@@ -40,6 +40,12 @@ pub struct Args {
     /// Size of the RAM cache, such as 512MiB.
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
     ram: Option<u64>,
+    /// A folder on an SSD in which what is stored survives a restart.
+    #[arg(long, value_name = "DIR", requires = "ssd_size")]
+    ssd: Option<PathBuf>,
+    /// Its size, such as 50GiB.
+    #[arg(long, value_name = "SIZE", requires = "ssd", value_parser = units::parse_size)]
+    ssd_size: Option<u64>,
     /// Threads that serve; 0: one a core.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -113,6 +119,10 @@ fn settle(args: &Args) -> Result<Config, Vec<String>> {
     }
     if let Some(ram) = args.ram {
         config.cache.ram = ram;
+    }
+    if let (Some(path), Some(size)) = (&args.ssd, args.ssd_size) {
+        let folder = SsdFolder::new(path.clone(), size).map_err(|error| vec![format!("--ssd-size: {error}")])?;
+        config.ssd.folders = vec![folder];
     }
     if let Some(threads) = args.threads {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -107,6 +107,17 @@ table! {
         max_readers: Key<usize>,
         uncacheable_ttl: Text,
         failure_ttl: Text,
+        ssd: Many<Folder>,
+        ssd_admission: Text,
+        ssd_write_budget: Text,
+    }
+}
+
+table! {
+    /// One of `[cache] ssd`
+    Folder {
+        path: Required<String>,
+        size: Required<String>,
     }
 }
 

@@ -12,6 +12,7 @@ mod resolve;
 mod secret;
 mod site_table;
 mod sites;
+mod ssd;
 mod table;
 mod transport;
 pub mod units;
@@ -33,6 +34,7 @@ pub use report::ConfigError;
 pub use resolve::{load, read};
 pub use secret::SecretText;
 pub use site_table::{Found, SiteTable};
+pub use ssd::{Ssd, SsdFolder};
 
 use crate::cache;
 use crate::origin::OriginConfig;
@@ -61,6 +63,8 @@ pub struct Config {
     pub client: ClientLimits,
     /// Sizes and limits of the cache.
     pub cache: cache::Settings,
+    /// The tier below RAM.
+    pub ssd: Ssd,
     /// The origins; routes name them by their place here.
     pub origins: Vec<Origin>,
     /// The sites, by host.

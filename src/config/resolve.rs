@@ -9,7 +9,7 @@ use super::nearest::did_you_mean;
 use super::report::{ConfigError, Report};
 use super::table::Key;
 use super::units::{parse_duration, parse_size};
-use super::{ClientLimits, Config, SecretText, operation, origins, secret, sites, transport, warnings};
+use super::{ClientLimits, Config, SecretText, operation, origins, secret, sites, ssd, transport, warnings};
 use crate::cache;
 
 /// Reads the configuration in a file, and in those that it includes. All errors are found at once, unless a file cannot be
@@ -132,6 +132,7 @@ impl Resolver {
             tls: transport::settings(self, file),
             client: self.client(&file.client),
             cache: self.cache(&file.cache),
+            ssd: ssd::resolve(self, &file.cache),
             origins: origins::resolve(self, &file.origins),
             sites: sites::resolve(self, file),
             files: Vec::new(),

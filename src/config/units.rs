@@ -27,6 +27,18 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 /// A hundred years: sums of some of these never overflow.
 const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
 
+/// A size as it may be written: in the largest binary unit of which it is a whole number.
+pub fn write_size(bytes: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = units
+        .into_iter()
+        .find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift);
+    match unit {
+        Some((shift, name)) => format!("{}{name}", bytes >> shift),
+        None => format!("{bytes}B"),
+    }
+}
+
 /// Parses a duration such as `500ms`, `10s`, `5m`, `2h` or `7d`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     const UNITS: [(&str, u64); 5] = [

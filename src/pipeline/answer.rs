@@ -11,10 +11,11 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
-use super::body::{AnswerBody, Following, Segment};
+use super::body::{AnswerBody, Following, Rest, Segment};
 use super::decide::{LOOP_DETECTED, Refused, Serve};
 use super::request::RequestView;
 use super::shape::Shape;
+use crate::cache::Held;
 use crate::cache::object::Head;
 use crate::origin::{Duplex, FetchError};
 use crate::policy::cache_status::{self, CacheStatus, Fwd};
@@ -99,6 +100,17 @@ impl<'a> Answer<'a> {
             answer.body = AnswerBody::Pieces(pieces);
         }
         answer.age = age;
+        answer.hsts = serve.hsts;
+        answer
+    }
+
+    /// A stored version, not all of whose wanted body is in RAM. `rest`: how what turns out to be gone could be had again.
+    pub fn stored_below(serve: Serve, held: Held, rest: Option<Rest>, now: Duration) -> Answer<'static> {
+        let head = Arc::clone(&serve.version.head);
+        let age = Some(head.freshness.age(now).as_secs());
+        let mut answer = Answer::following(head, &serve.shape, serve.status, age, |segments| {
+            Following::stored(held, segments, rest)
+        });
         answer.hsts = serve.hsts;
         answer
     }

@@ -1,16 +1,18 @@
 //! What becomes of a request at once: an answer, or work that needs the origin.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::allowance::Allowance;
 use super::answer::Answer;
-use super::decide::{Decision, decide_in, find, hsts};
+use super::decide::{Decision, Fetch, UNKNOWN_HOST, asks_below, decide_in, find, hsts};
 use super::edge::Edge;
-use super::execute::{execute, refresh};
+use super::execute::{FromBelow, execute, refresh};
 use super::purge_method;
 use super::request::{OwnedRequest, RequestView};
-use crate::config::Route;
+use crate::config::{Found, Route};
 use crate::origin::{Interims, RequestBody};
+use crate::policy::cache_status::Fwd;
 use crate::telemetry::access::Seen;
 use crate::telemetry::{MethodClass, Record, RequestId};
 
@@ -18,16 +20,21 @@ use crate::telemetry::{MethodClass, Record, RequestId};
 pub enum Begun {
     /// It is answered.
     Answer(Answer<'static>),
-    /// It needs the origin.
+    /// It has to wait for something.
     Work(Box<Work>),
 }
 
-/// A request that needs the origin.
+/// A request that has to wait for something: the origin as a rule.
 pub struct Work {
     /// The request.
     pub request: OwnedRequest,
-    decision: Decision,
+    task: Task,
     record: Record,
+}
+
+enum Task {
+    Decided(Decision, FromBelow),
+    Purge(purge_method::Asked),
 }
 
 /// Decides on a request, whatever transport it came by, and answers it if nothing has to be brought first.
@@ -49,20 +56,21 @@ pub fn begin(edge: &Arc<Edge>, request: &RequestView<'_>) -> Begun {
         Begun::Answer(Answer { record, ..answer })
     };
     let own = |answer: Answer<'static>| answered(answer.answering(request.method), None);
-    let work = |route: &Arc<Route>, decision| {
+    let work = |route: &Arc<Route>, task| {
         let request = OwnedRequest::new(request, Arc::clone(route));
         let record = record(Some(request.id), None);
-        Begun::Work(Box::new(Work {
-            request,
-            decision,
-            record,
-        }))
+        Begun::Work(Box::new(Work { request, task, record }))
     };
-    if let Some(answer) = purge_method::answer(edge, found, request) {
-        return own(answer);
+    if let (Some(asked), Some(found)) = (purge_method::purge(edge, found, request), found) {
+        return work(found.route, Task::Purge(asked));
     }
-    let decision = decide_in(edge, found, request, now);
+    let (decision, below) = with_below(edge, found, request, now);
     match decision {
+        // What has to be read from a device takes a while.
+        Decision::Serve(ref serve) if serve.held.is_some() => match found {
+            Some(found) => work(found.route, Task::Decided(decision, below)),
+            None => own(Answer::refused(UNKNOWN_HOST)),
+        },
         Decision::Serve(mut serve) => {
             let refreshing = serve.refresh.take().map(|route| OwnedRequest::new(request, route));
             let id = refreshing.as_ref().map(|request| request.id);
@@ -76,8 +84,49 @@ pub fn begin(edge: &Arc<Edge>, request: &RequestView<'_>) -> Begun {
             ..Answer::refused(refused)
         }),
         Decision::Redirect(port) => own(Answer::redirected(request, port)),
-        Decision::Fetch(ref route, _) | Decision::Pass(ref route, _) => work(&Arc::clone(route), decision),
+        Decision::Fetch(ref route, _) | Decision::Pass(ref route, _) => {
+            work(&Arc::clone(route), Task::Decided(decision, below))
+        }
     }
+}
+
+/// Decides on what RAM knows and, if that is not enough, on what can be brought up from below without waiting. Gives what was
+/// brought, and what would have to be waited for.
+fn with_below(
+    edge: &Edge,
+    found: Option<Found<'_>>,
+    request: &RequestView<'_>,
+    now: Duration,
+) -> (Decision, FromBelow) {
+    let mut below = FromBelow::default();
+    let decision = decide_in(edge, found, request, &below.brought, now);
+    let Some(hash) = asks_below(edge, request, &decision) else {
+        return (decision, below);
+    };
+    let parts = request.key_parts();
+    let clock = || edge.clock.now();
+    below.wanted = edge
+        .cache
+        .bring_up(hash, &parts, &request.fields, &mut below.brought, &clock);
+    match (&below.wanted, found) {
+        (Some(_), Some(found)) => (fetch_unless_found(found.route, hash), below),
+        _ if below.brought.is_empty() => (decision, below),
+        _ => (decide_in(edge, found, request, &below.brought, now), below),
+    }
+}
+
+/// What a request comes to that waits for what is below RAM: what it finds there decides.
+fn fetch_unless_found(route: &Arc<Route>, hash: u128) -> Decision {
+    Decision::Fetch(
+        Arc::clone(route),
+        Fetch {
+            hash,
+            seen: None,
+            fwd: Fwd::UriMiss,
+            detail: None,
+            missing: false,
+        },
+    )
 }
 
 /// What of a request is logged.
@@ -113,7 +162,10 @@ impl Work {
     pub async fn execute<'a>(self, edge: &'a Arc<Edge>, body: Option<&'a mut (dyn RequestBody + 'a)>) -> Answer<'a> {
         let is_head = &*self.request.method == "HEAD";
         let mut record = self.record;
-        let answer = execute(edge, self.request, self.decision, body).await;
+        let answer = match self.task {
+            Task::Decided(decision, below) => execute(edge, self.request, decision, below, body).await,
+            Task::Purge(asked) => asked.answer().await,
+        };
         record.origin = answer.record.origin;
         if let (Some(line), Some(asked)) = (&mut record.line, record.origin) {
             line.asked(&edge.config.origins[asked.place].reach.name, asked.took);

@@ -75,7 +75,9 @@ pub struct Following {
 
 enum Source {
     Fill(Follower),
-    /// What is here of a stored body, and a fill of what is missing.
+    /// A stored body, not all of which is in RAM.
+    Stored(Held),
+    /// What there is of a stored body, and a fill of what is missing.
     Patched(Held, Follower),
     Asking(BoxFuture<'static, Result<Resumed, FetchError>>),
     Origin(Resumed),
@@ -127,6 +129,11 @@ impl Following {
     /// The stretches `segments` of what `follower`'s fill brings.
     pub fn new(follower: Follower, segments: impl IntoIterator<Item = Segment>, rest: Option<Rest>) -> Self {
         Following::of(Source::Fill(follower), segments, rest)
+    }
+
+    /// The stretches `segments` of the stored body that is `held`.
+    pub fn stored(held: Held, segments: impl IntoIterator<Item = Segment>, rest: Option<Rest>) -> Self {
+        Following::of(Source::Stored(held), segments, rest)
     }
 
     /// The stretches `segments` of what is `held` and, where that lacks something, of what `follower`'s fill brings.
@@ -199,9 +206,16 @@ impl Following {
         loop {
             match &mut self.source {
                 Source::Fill(follower) => return follower.poll_at(self.offset, cx),
-                Source::Patched(held, _) if self.offset >= held.length => return Poll::Ready(None),
+                Source::Stored(held) | Source::Patched(held, _) if self.offset >= held.length => {
+                    return Poll::Ready(None);
+                }
+                Source::Stored(held) => {
+                    let bytes = std::task::ready!(held.poll_at(self.offset, cx));
+                    // A chunk that the device gave back damaged, or that had to make room.
+                    return Poll::Ready(Some(bytes.ok_or(FetchError::FellBehind)));
+                }
                 Source::Patched(held, follower) => {
-                    return match held.at(self.offset) {
+                    return match std::task::ready!(held.poll_at(self.offset, cx)) {
                         Some(bytes) => Poll::Ready(Some(Ok(bytes))),
                         None => follower.poll_at(self.offset, cx),
                     };

@@ -12,7 +12,7 @@ use super::forward::max_forwards;
 use super::request::{RequestLength, RequestView};
 use super::shape::{Shape, shape};
 use crate::cache::object::{Body, Head, Version};
-use crate::cache::{Looked, SchemeClass};
+use crate::cache::{Brought, Held, Looked, SchemeClass};
 use crate::config::{Found, Route};
 use crate::policy::cache_control::RequestDirectives;
 use crate::policy::cache_status::{CacheStatus, Fwd};
@@ -46,6 +46,8 @@ pub struct Serve {
     pub from: u64,
     /// What of it is sent.
     pub shape: Shape,
+    /// The body, where not all of it is in RAM.
+    pub held: Option<Box<Held>>,
     /// What is said of it.
     pub status: CacheStatus,
     /// If it is to be refreshed behind the answer: the route.
@@ -85,6 +87,9 @@ impl Refused {
     }
 }
 
+/// No site has the host.
+pub(super) const UNKNOWN_HOST: Refused = Refused::new(StatusCode::MISDIRECTED_REQUEST, "unknown-host");
+
 /// RFC 8586: the origin is an edge that sends it here again.
 const LOOP: Refused = Refused::new(StatusCode::BAD_GATEWAY, LOOP_DETECTED);
 
@@ -93,13 +98,31 @@ pub(super) const LOOP_DETECTED: &str = "loop-detected";
 
 /// Decides what to do with a request on what RAM knows; `now` is monotonic.
 pub fn decide(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Decision {
-    decide_in(edge, find(edge, request), request, now)
+    decide_in(edge, find(edge, request), request, &Brought::nothing(), now)
 }
 
-/// The same, where it is known what is said of the host and the path.
-pub(super) fn decide_in(edge: &Edge, found: Option<Found<'_>>, request: &RequestView<'_>, now: Duration) -> Decision {
+/// The hash of a request's key, if what the tier below RAM has could change this decision.
+pub(super) fn asks_below(edge: &Edge, request: &RequestView<'_>, decision: &Decision) -> Option<u128> {
+    match decision {
+        _ if !edge.cache.has_below() => None,
+        Decision::Fetch(_, fetch) => fetch.seen.is_none().then_some(fetch.hash),
+        Decision::Refuse(refused) if *refused == LOOP || *refused == ONLY_IF_CACHED => {
+            Some(edge.cache.secret().key(&request.key_parts()))
+        }
+        _ => None,
+    }
+}
+
+/// The same, where it is known what is said of the host and the path, and something was brought up from below RAM.
+pub(super) fn decide_in(
+    edge: &Edge,
+    found: Option<Found<'_>>,
+    request: &RequestView<'_>,
+    brought: &Brought,
+    now: Duration,
+) -> Decision {
     let Some(Found { route, .. }) = found else {
-        return Decision::Refuse(Refused::new(StatusCode::MISDIRECTED_REQUEST, "unknown-host"));
+        return Decision::Refuse(UNKNOWN_HOST);
     };
     if let Some(refused) = guard(route, request) {
         return Decision::Refuse(refused);
@@ -119,7 +142,7 @@ pub(super) fn decide_in(edge: &Edge, found: Option<Found<'_>>, request: &Request
     }
     let parts = request.key_parts();
     let hash = edge.cache.secret().key(&parts);
-    let looked = edge.cache.lookup(hash, &parts, &request.fields);
+    let looked = edge.cache.lookup_with(hash, &parts, &request.fields, brought);
     let directives = request.directives();
     if let Some(serve) = negotiated(edge, request, route, &directives, &looked, hash, now) {
         return Decision::Serve(serve);
@@ -234,7 +257,7 @@ pub(super) fn judge(
 ) -> Judged {
     let Some(version) = &looked.version else {
         return match directives.only_if_cached {
-            true => only_if_cached(),
+            true => Judged::Refuse(ONLY_IF_CACHED),
             false => Judged::Fetch(looked.miss, None),
         };
     };
@@ -243,7 +266,7 @@ pub(super) fn judge(
         Reuse::Fresh => (None, None),
         Reuse::StaleWhileRevalidate => (Some("stale-while-revalidate"), Some(Arc::clone(route))),
         Reuse::Revalidate(why) => return Judged::Fetch(Fwd::Stale, Some(why.detail())),
-        Reuse::OnlyIfCached => return only_if_cached(),
+        Reuse::OnlyIfCached => return Judged::Refuse(ONLY_IF_CACHED),
     };
     let hit = CacheStatus {
         hit: true,
@@ -251,14 +274,17 @@ pub(super) fn judge(
         detail: status,
         ..CacheStatus::default()
     };
-    match serve(edge, request, version, hit, now) {
-        Some(serve) => Judged::Serve(Serve {
-            refresh,
-            hsts: hsts(route, request.scheme),
-            ..serve
-        }),
+    match serve(edge, request, version, hit) {
+        Some(serve) => {
+            edge.cache.note_use(version, looked.id, now);
+            Judged::Serve(Serve {
+                refresh,
+                hsts: hsts(route, request.scheme),
+                ..serve
+            })
+        }
         // RFC 9111 5.2.1.7
-        None if directives.only_if_cached => only_if_cached(),
+        None if directives.only_if_cached => Judged::Refuse(ONLY_IF_CACHED),
         None if can_be_completed(request, version) => Judged::Missing,
         None => {
             edge.cache.forget(version, looked.id);
@@ -288,7 +314,7 @@ pub(super) fn judge_on_error(
         detail: Some("stale-if-error"),
         ..status
     };
-    serve(edge, request, version, status, now)
+    serve(edge, request, version, status)
 }
 
 /// A stored version made into an answer; `None` if a part of its body is gone.
@@ -297,27 +323,41 @@ pub(super) fn serve(
     request: &RequestView<'_>,
     version: &Arc<Version>,
     status: CacheStatus,
-    now: Duration,
 ) -> Option<Serve> {
     let shape = shape(request, &version.head, true);
-    let (from, body) = match &shape {
-        Shape::Whole => (0, edge.cache.whole_body(version)?),
-        Shape::Parts(parts) => match edge.cache.held(version, span(parts)) {
-            Some(held) => (held.start(), held.whole()?),
-            None => (0, edge.cache.whole_body(version)?),
-        },
-        _ => (0, SmallVec::new()),
+    let stretch = match &shape {
+        Shape::Whole => Some(ByteRange {
+            start: 0,
+            end: u64::MAX,
+        }),
+        Shape::Parts(parts) => Some(span(parts)),
+        _ => None,
     };
-    version.touch(now.as_secs());
-    Some(Serve {
+    let mut serve = Serve {
         version: Arc::clone(version),
-        body,
-        from,
+        body: SmallVec::new(),
+        from: 0,
+        held: None,
         shape,
         status,
         refresh: None,
         hsts: None,
-    })
+    };
+    match (&version.body, stretch) {
+        (_, None) => {}
+        (Body::Filling(_), _) => return None,
+        (Body::Whole(bytes), _) => serve.body.push(bytes.clone()),
+        (Body::Chunked { length, .. }, Some(stretch)) => {
+            let end = stretch.end.min(*length);
+            let held = edge.cache.held(version, ByteRange { end, ..stretch })?;
+            match held.missing() {
+                Some(_) => return None,
+                None if held.is_here() => (serve.from, serve.body) = (held.start(), held.whole()?),
+                None => serve.held = Some(Box::new(held)),
+            }
+        }
+    }
+    Some(serve)
 }
 
 /// From the first byte of all parts to the last.
@@ -357,6 +397,4 @@ pub(super) fn hsts(route: &Route, scheme: SchemeClass) -> Option<HeaderValue> {
 }
 
 /// RFC 9111 5.2.1.7
-fn only_if_cached() -> Judged {
-    Judged::Refuse(Refused::new(StatusCode::GATEWAY_TIMEOUT, "only-if-cached"))
-}
+const ONLY_IF_CACHED: Refused = Refused::new(StatusCode::GATEWAY_TIMEOUT, "only-if-cached");

@@ -5,11 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use crate::cache::{Cache, Secret};
+use crate::cache::{Below, Cache, Purged, Secret};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::origin::Fetch;
-use crate::purge::{Epoch, Mode, Selector};
+use crate::purge::{Mode, Selector};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::{SiteCounts, Telemetry};
 
@@ -52,11 +52,34 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// An edge with an empty cache. `origins` are those of the configuration, in its order.
+    /// An edge with an empty cache of RAM alone. `origins` are those of the configuration, in its order.
     pub fn new(
         config: Arc<Config>,
         origins: Vec<Arc<dyn Fetch>>,
         secret: Secret,
+        clock: Arc<dyn Clock>,
+        spawn: Arc<dyn Spawn>,
+    ) -> Self {
+        let cache = Cache::new(config.cache.clone(), secret);
+        Edge::over(config, cache, origins, clock, spawn)
+    }
+
+    /// An edge over what the tier below RAM has.
+    pub fn with_below(
+        config: Arc<Config>,
+        origins: Vec<Arc<dyn Fetch>>,
+        below: Below,
+        clock: Arc<dyn Clock>,
+        spawn: Arc<dyn Spawn>,
+    ) -> Self {
+        let cache = Cache::with_below(config.cache.clone(), below);
+        Edge::over(config, cache, origins, clock, spawn)
+    }
+
+    fn over(
+        config: Arc<Config>,
+        cache: Cache,
+        origins: Vec<Arc<dyn Fetch>>,
         clock: Arc<dyn Clock>,
         spawn: Arc<dyn Spawn>,
     ) -> Self {
@@ -67,7 +90,8 @@ impl Edge {
         };
         let telemetry = Arc::new(Telemetry::new(config.threads));
         Edge {
-            cache: Arc::new(Cache::new(config.cache.clone(), secret)),
+            cdn_id: format!("verge-{:016x}", cache.secret().tag(b"cdn-loop") >> 64).into(),
+            cache: Arc::new(cache),
             sites: counts(&telemetry, &config),
             telemetry,
             origins: origins.into_iter().zip(&config.origins).map(slot).collect(),
@@ -75,7 +99,6 @@ impl Edge {
             clock,
             spawn,
             access: None,
-            cdn_id: format!("verge-{:016x}", secret.tag(b"cdn-loop") >> 64).into(),
         }
     }
 
@@ -111,8 +134,9 @@ impl Edge {
         }
     }
 
-    /// Purges what `selector` names. When this returns, no request that arrives later is answered with it.
-    pub fn purge(&self, selector: &Selector, mode: Mode) -> Epoch {
+    /// Purges what `selector` names. When this returns, no request that arrives later is answered with it; what it gives says
+    /// when not even a crash brings that back.
+    pub fn purge(&self, selector: &Selector, mode: Mode) -> Purged {
         let kind = match selector {
             Selector::Url(_) => 0,
             Selector::Tag(_) => 1,
@@ -121,7 +145,7 @@ impl Edge {
             Selector::All => 4,
         };
         self.telemetry.purges[kind][usize::from(mode == Mode::Soft)].up();
-        self.cache.purge(selector, mode)
+        self.cache.purge_for_good(selector, mode)
     }
 
     /// The place of the origin of this name.

@@ -1,6 +1,11 @@
 //! Execute: bring what a decision needs, and decide again with it.
 
+mod below;
 mod parts;
+
+pub use below::FromBelow;
+
+use below::decide_again;
 
 use std::sync::Arc;
 
@@ -9,7 +14,7 @@ use http::header::ETAG;
 
 use super::answer::Answer;
 use super::body::{Following, Rest};
-use super::decide::{Decision, Fetch, Judged, Refused, can_be_completed, hsts, judge, judge_on_error, serve};
+use super::decide::{Decision, Fetch, Judged, Refused, Serve, can_be_completed, hsts, judge, judge_on_error, serve};
 use super::edge::Edge;
 use super::forward;
 use super::pass::pass;
@@ -35,17 +40,57 @@ pub async fn execute<'a>(
     edge: &'a Arc<Edge>,
     request: OwnedRequest,
     decision: Decision,
+    below: FromBelow,
     body: Option<&'a mut (dyn RequestBody + 'a)>,
 ) -> Answer<'a> {
     let hsts = hsts(&request.route, request.scheme);
+    let decision = match below.wanted {
+        Some(_) => decide_again(edge, &request, below).await,
+        None => decision,
+    };
     let answer = match decision {
-        Decision::Serve(serve) => Answer::stored(serve, edge.clock.monotonic()),
+        Decision::Serve(serve) => serve_and_refresh(edge, request, serve),
         Decision::Refuse(refused) => Answer::refused(refused),
         Decision::Redirect(port) => request.with_view(|view| Answer::redirected(view, port)),
         Decision::Pass(_, fwd) => pass(edge, &request, fwd, body).await,
         Decision::Fetch(_, fetch) => Round::new(edge, request, fetch).answer().await,
     };
     Answer { hsts, ..answer }
+}
+
+/// Answers with a stored version, and has it refreshed behind that if it is to be.
+fn serve_and_refresh(edge: &Arc<Edge>, request: OwnedRequest, mut serve: Serve) -> Answer<'static> {
+    let refreshes = serve.refresh.take().is_some();
+    let hash = serve.version.head.key.hash;
+    let answer = stored(edge, &request, serve);
+    if refreshes {
+        refresh(edge, request, hash);
+    }
+    answer
+}
+
+/// Answers with a stored version, from wherever its body is.
+fn stored(edge: &Edge, request: &OwnedRequest, mut serve: Serve) -> Answer<'static> {
+    let now = edge.clock.monotonic();
+    match serve.held.take() {
+        None => Answer::stored(serve, now),
+        Some(held) => {
+            let rest = rest(edge, request, &serve.version.head);
+            Answer::stored_below(serve, *held, rest, now)
+        }
+    }
+}
+
+/// How the rest of a body could be had again.
+fn rest(edge: &Edge, request: &OwnedRequest, head: &Head) -> Option<Rest> {
+    head.validators.strong_etag()?;
+    let etag = head.fields.iter().find(|(name, _)| *name == ETAG)?.1.clone();
+    Some(Rest {
+        fetch: Arc::clone(&edge.origins[request.route.origin].fetch),
+        request: forward::for_all(edge, request),
+        etag,
+        length: head.content_length,
+    })
 }
 
 /// Brings a stale version up to date behind an answer that was made from it.
@@ -247,7 +292,7 @@ impl<'e> Round<'e> {
                     ttl: serve.status.ttl,
                     ..self.status
                 };
-                Step::Done(Answer::stored(serve, now))
+                Step::Done(stored(self.edge, &self.request, serve))
             }
             Judged::Refuse(refused) => Step::Done(Answer::refused(refused)),
             Judged::Fetch(..) => {
@@ -372,16 +417,8 @@ impl<'e> Round<'e> {
         })
     }
 
-    /// How the rest of the body could be had again.
     fn rest(&self, head: &Head) -> Option<Rest> {
-        head.validators.strong_etag()?;
-        let etag = head.fields.iter().find(|(name, _)| *name == ETAG)?.1.clone();
-        Some(Rest {
-            fetch: Arc::clone(&self.edge.origins[self.request.route.origin].fetch),
-            request: forward::for_all(self.edge, &self.request),
-            etag,
-            length: head.content_length,
-        })
+        rest(self.edge, &self.request, head)
     }
 
     /// The origin confirmed a stored version.
@@ -397,11 +434,8 @@ impl<'e> Round<'e> {
             ttl: Some(version.head.freshness.ttl(now)),
             ..self.status
         };
-        match self
-            .request
-            .with_view(|view| serve(self.edge, view, &version, status, now))
-        {
-            Some(serve) => Step::Done(Answer::stored(serve, now)),
+        match self.request.with_view(|view| serve(self.edge, view, &version, status)) {
+            Some(serve) => Step::Done(stored(self.edge, &self.request, serve)),
             None => {
                 // Chunks were evicted since. They are fetched, or if that cannot be, all is.
                 let lacks_some = self.request.with_view(|view| can_be_completed(view, &version));
@@ -454,6 +488,6 @@ impl<'e> Round<'e> {
         let serve = self
             .request
             .with_view(|view| judge_on_error(self.edge, view, &self.request.route, looked, self.status, now))?;
-        Some(Answer::stored(serve, now))
+        Some(stored(self.edge, &self.request, serve))
     }
 }

@@ -6,6 +6,7 @@ use super::answer::Answer;
 use super::decide::Refused;
 use super::edge::Edge;
 use super::request::RequestView;
+use crate::cache::Purged;
 use crate::config::{Found, SecretText};
 use crate::policy::fields::Known;
 use crate::purge::{Mode, Selector};
@@ -25,20 +26,43 @@ pub(super) fn judge(found: Option<Found<'_>>, request: &RequestView<'_>) -> Opti
     })
 }
 
+/// A purge that is in force, and how it is answered.
+pub(super) struct Asked {
+    judged: Refused,
+    /// What is to be on the device before it is acknowledged.
+    purged: Option<Purged>,
+}
+
 /// The same, done.
-pub(super) fn answer(edge: &Edge, found: Option<Found<'_>>, request: &RequestView<'_>) -> Option<Answer<'static>> {
+pub(super) fn purge(edge: &Edge, found: Option<Found<'_>>, request: &RequestView<'_>) -> Option<Asked> {
     let judged = judge(found, request)?;
     if judged.status == StatusCode::UNAUTHORIZED {
-        let challenge = HeaderValue::from_static("Bearer");
-        return Some(Answer::refused(judged).with(header::WWW_AUTHENTICATE, challenge));
+        return Some(Asked { judged, purged: None });
     }
     let soft = request
         .fields
         .named(MODE)
         .any(|value| value.eq_ignore_ascii_case(b"soft"));
     let mode = if soft { Mode::Soft } else { Mode::Hard };
-    edge.purge(&Selector::Url(edge.cache.secret().url(&request.key_parts())), mode);
-    Some(Answer::refused(judged))
+    let selector = Selector::Url(edge.cache.secret().url(&request.key_parts()));
+    Some(Asked {
+        judged,
+        purged: Some(edge.purge(&selector, mode)),
+    })
+}
+
+impl Asked {
+    /// The answer, once there is nothing to wait for any more.
+    pub(super) async fn answer(self) -> Answer<'static> {
+        let Some(purged) = self.purged else {
+            let challenge = HeaderValue::from_static("Bearer");
+            return Answer::refused(self.judged).with(header::WWW_AUTHENTICATE, challenge);
+        };
+        match purged.acknowledged().await {
+            Ok(_) => Answer::refused(self.judged),
+            Err(_) => Answer::refused(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "purge-not-kept")),
+        }
+    }
 }
 
 /// RFC 6750 2.1

@@ -17,6 +17,8 @@ const HEURISTIC_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Freshness {
     /// When the response came, on the monotonic clock.
     pub response_time: Duration,
+    /// The same moment in the calendar, for what outlives the process.
+    pub response_date: SystemTime,
     /// How old it was then (`corrected_initial_age`, RFC 9111 4.2.3).
     pub initial_age: Duration,
     /// `freshness_lifetime` (RFC 9111 4.2.1).
@@ -55,6 +57,7 @@ pub fn freshness(
     };
     Freshness {
         response_time: response_time.monotonic,
+        response_date: response_time.wall,
         initial_age: initial_age(fields, directives, date, request_time, response_time),
         lifetime: explicit.or(guessed).unwrap_or_default(),
         stale_while_revalidate: directives.stale_while_revalidate.map(Duration::from_secs),

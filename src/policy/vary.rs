@@ -49,6 +49,14 @@ pub fn vary(fields: &HeaderMap) -> Vary {
 }
 
 impl VarySpec {
+    /// Of the names that [`VarySpec::names`] gave.
+    pub fn of_names(names: Vec<HeaderName>) -> Option<VarySpec> {
+        let right = !names.is_empty()
+            && names.len() <= NAMES_MAX
+            && names.is_sorted_by(|one, next| one.as_str() < next.as_str());
+        right.then(|| VarySpec { names: names.into() })
+    }
+
     /// The names, sorted.
     pub fn names(&self) -> &[HeaderName] {
         &self.names

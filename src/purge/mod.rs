@@ -4,6 +4,7 @@
 //! answered; a version is purged if its fetch began under an older number than the newest purge that names it.
 
 mod journal;
+mod recorder;
 mod table;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 pub use journal::{Journal, Replay, Reserve};
+pub use recorder::Recorder;
 
 use table::Table;
 

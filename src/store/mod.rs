@@ -3,6 +3,7 @@
 mod gauge;
 mod ram;
 pub mod ssd;
+pub mod tiered;
 
 pub use gauge::Gauge;
 pub use ram::{CHUNK, Pool, Ram, Reservation, Weigh};

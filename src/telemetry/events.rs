@@ -138,6 +138,27 @@ events! {
         /// Lines that were lost.
         lost: u64,
     } Warn "log-recovered" "the access log {file} is written again; lines lost: {lost}"
+    /// What was stored before the start has been found again.
+    StoreRecovered {
+        /// The folder.
+        folder: String,
+        /// How many records there are.
+        records: u64,
+        /// How long it took, in milliseconds.
+        milliseconds: u128,
+    } Info "store-recovered" "{folder}: {records} records found again in {milliseconds} ms"
+    /// A folder of the SSD tier works again, or less of it does.
+    StoreState {
+        /// The folder.
+        folder: String,
+        /// What works, and why no more.
+        state: String,
+    } Warn "store-state" "{folder}: {state}"
+    /// The journal of purges cannot be trusted.
+    PurgesLost {
+        /// Why.
+        why: &'static str,
+    } Error "purges-lost" "the journal of purges {why}: all that was stored before counts as purged"
 }
 
 /// The least important level that is told, as a place in [`LEVELS`].

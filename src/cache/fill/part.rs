@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::run::{Ending, fetch, next_piece};
 use super::{Fill, Phase};
+use crate::cache::below::Keeper;
 use crate::cache::object::{Body, Head, Version};
 use crate::cache::{Cache, Permit};
 use crate::origin::{Fetch, FetchError, FetchRequest, Fetched, ReadBody};
@@ -51,7 +52,8 @@ pub async fn run_part(cache: Arc<Cache>, order: PartOrder) {
             Err(error)
         }
         Ok(fetched) if is_part(&fetched, part, *length, &version.head) => {
-            return bring(&cache, &fill, Arc::clone(&version.head), fetched.body, (*name, part)).await;
+            let (head, keeper) = (Arc::clone(&version.head), cache.keeper_of(&version));
+            return bring(&cache, &fill, head, fetched.body, (*name, part), keeper.as_ref()).await;
         }
         Ok(fetched) => {
             cache.ended.unstored.up();
@@ -66,17 +68,18 @@ pub async fn run_part(cache: Arc<Cache>, order: PartOrder) {
     fill.finish(result);
 }
 
-/// Publishes `head` and brings what follows it: the stretch `part` of the body called `name`.
+/// Publishes `head` and brings what follows it: the stretch `part` of the body called `name`; `keeper`, to the SSD tier too.
 pub(super) async fn bring(
     cache: &Cache,
     fill: &Arc<Fill>,
     head: Arc<Head>,
     body: Box<dyn ReadBody + '_>,
     (name, part): (u128, ByteRange),
+    keeper: Option<&Keeper>,
 ) {
     let reservation = cache.ram.reserve(part.length());
     let result = match fill.publish(Phase::Filling(head), reservation.is_some()) {
-        true => read(cache, fill, body, name, part).await,
+        true => read(cache, fill, body, (name, part), keeper).await,
         false => Err(FetchError::Abandoned),
     };
     match result {
@@ -115,8 +118,8 @@ async fn read(
     cache: &Cache,
     fill: &Fill,
     mut body: Box<dyn ReadBody + '_>,
-    name: u128,
-    part: ByteRange,
+    (name, part): (u128, ByteRange),
+    keeper: Option<&Keeper>,
 ) -> Result<(), FetchError> {
     let mut index = (part.start / CHUNK as u64) as u32;
     let mut come = 0;
@@ -127,7 +130,7 @@ async fn read(
             return Err(FetchError::Protocol);
         }
         for chunk in fill.push(piece) {
-            cache.ram.insert_chunk(name, index, chunk);
+            cache.store_chunk(keeper, name, index, chunk);
             index += 1;
         }
     }
@@ -136,7 +139,7 @@ async fn read(
     }
     // What does not end with a chunk ends with the body.
     if let Some((_, tail)) = fill.body().filter(|(_, tail)| !tail.is_empty()) {
-        cache.ram.insert_chunk(name, index, tail);
+        cache.store_chunk(keeper, name, index, tail);
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::header::CONTENT_RANGE;
 
 use super::{Fill, Phase, part};
+use crate::cache::below::Keeper;
 use crate::cache::intake::{Arrived, Request, Taken, confirmed, take_in, with_length};
 use crate::cache::object::{Body, Head, Version};
 use crate::cache::{Cache, Permit, Remembered};
@@ -205,14 +206,15 @@ impl Task<'_> {
                 (Phase::Passing(Arc::clone(&head), reason), None)
             }
         };
+        let keeper = reservation.as_ref().and_then(|_| self.keeper(&head));
         let result = if self.fill.publish(phase, reservation.is_some()) {
-            self.read(fetched.body, &head, reservation).await
+            self.read(fetched.body, &head, reservation, keeper.as_ref()).await
         } else {
             Err(FetchError::Abandoned)
         };
         if let Err(error) = result {
             self.cache.ended.failed(error);
-            self.keep_part(&head);
+            self.keep_part(&head, keeper.is_some());
         }
         self.cache.fills.remove(self.fill);
         self.fill.finish(result);
@@ -220,6 +222,10 @@ impl Task<'_> {
 
     fn id(&self, head: &Head) -> u128 {
         self.request.fields.with(|fields| head.id(self.cache.secret(), fields))
+    }
+
+    fn keeper(&self, head: &Head) -> Option<Keeper> {
+        self.cache.keeper(head, self.id(head), self.clock.monotonic())
     }
 
     /// Only what the response said of itself is remembered: neither credentials nor a provoked error switch caching off.
@@ -237,8 +243,8 @@ impl Task<'_> {
         mut body: Box<dyn ReadBody + '_>,
         head: &Arc<Head>,
         mut reservation: Option<Reservation>,
+        keeper: Option<&Keeper>,
     ) -> Result<(), FetchError> {
-        let name = self.body_name(head);
         let mut come = 0u64;
         let mut chunks = 0u32;
         while let Some(piece) = next_piece(self.fill, &mut *body).await {
@@ -251,7 +257,7 @@ impl Task<'_> {
                 return Err(FetchError::Protocol);
             }
             for chunk in self.fill.push(piece) {
-                self.cache.ram.insert_chunk(name, chunks, chunk);
+                self.cache.store_chunk(keeper, head.body, chunks, chunk);
                 chunks += 1;
             }
             if head.content_length.is_none() && !self.keeps_room(&mut reservation, come) {
@@ -262,7 +268,7 @@ impl Task<'_> {
         if !whole {
             return Err(FetchError::Incomplete);
         }
-        self.keep(head, name, come);
+        self.keep(head, come, keeper);
         Ok(())
     }
 
@@ -278,27 +284,8 @@ impl Task<'_> {
         kept
     }
 
-    fn body_name(&self, head: &Head) -> u128 {
-        let coding = head
-            .fields
-            .iter()
-            .find(|(name, _)| *name == http::header::CONTENT_ENCODING);
-        let generation = if planted::is(Bug::AnotherVersionsChunk) {
-            0
-        } else {
-            head.generation
-        };
-        self.cache.secret().body(
-            self.id(head),
-            coding.map_or(b"", |(_, value)| value.as_bytes()),
-            head.validators.strong_etag().unwrap_or(b""),
-            head.content_length.unwrap_or(0),
-            generation,
-        )
-    }
-
     /// Stores the version, if its body was kept whole.
-    fn keep(&self, head: &Arc<Head>, name: u128, length: u64) {
+    fn keep(&self, head: &Arc<Head>, length: u64, keeper: Option<&Keeper>) {
         let stored = matches!(self.fill.phase(), Phase::Filling(_));
         let Some((chunks, tail)) = self.fill.body().filter(|_| stored) else {
             return self.cache.ended.unstored.up();
@@ -310,22 +297,31 @@ impl Task<'_> {
             true => Arc::clone(head),
             false => Arc::new(with_length(head, length)),
         };
+        let name = head.body;
         let body = match chunks.as_slice() {
             [] => Body::Whole(tail),
             chunks => {
                 if !tail.is_empty() {
-                    self.cache.ram.insert_chunk(name, chunks.len() as u32, tail);
+                    self.cache.store_chunk(keeper, name, chunks.len() as u32, tail);
                 }
                 Body::Chunked { name, length }
             }
         };
         let id = self.id(&head);
-        self.cache.store(&Arc::new(Version::new(head, body)), id);
+        self.store(Version::new(head, body), id, keeper.is_some());
+    }
+
+    /// Stores a version; `below`: on the SSD tier as well.
+    fn store(&self, version: Version, id: u128, below: bool) {
+        if below {
+            version.goes_below();
+        }
+        self.cache.store(&Arc::new(version), id);
     }
 
     /// RFC 9111 3.3: what has come of a body that broke off, or that nobody wanted any more, is stored as a part if the rest
     /// of the same body can be had: the length is known, and a strong validator.
-    fn keep_part(&self, head: &Arc<Head>) {
+    fn keep_part(&self, head: &Arc<Head>, below: bool) {
         let Some(length) = head.content_length.filter(|_| head.validators.strong_etag().is_some()) else {
             return;
         };
@@ -333,11 +329,10 @@ impl Task<'_> {
         let is_ok = head.status == StatusCode::OK;
         if filling && is_ok && self.fill.body().is_some_and(|(chunks, _)| !chunks.is_empty()) {
             let body = Body::Chunked {
-                name: self.body_name(head),
+                name: head.body,
                 length,
             };
-            let version = Version::new(Arc::clone(head), body);
-            self.cache.store(&Arc::new(version), self.id(head));
+            self.store(Version::new(Arc::clone(head), body), self.id(head), below);
         }
     }
 
@@ -365,13 +360,14 @@ impl Task<'_> {
         }
         let head = Arc::new(head);
         self.fill.set_own_head(own);
-        let (id, name) = (self.id(&head), self.body_name(&head));
+        let (id, name) = (self.id(&head), head.body);
+        let keeper = self.keeper(&head);
         self.cache.announce(self.fill, &head, self.request.fields);
         self.cache.memory.forget(id);
         let version = Version::new(Arc::clone(&head), Body::Chunked { name, length });
-        self.cache.store(&Arc::new(version), id);
+        self.store(version, id, keeper.is_some());
         self.cache.fills.add_variant(self.fill, secret.part(name, span));
-        part::bring(self.cache, self.fill, head, fetched.body, (name, span)).await;
+        part::bring(self.cache, self.fill, head, fetched.body, (name, span), keeper.as_ref()).await;
     }
 
     fn refuse_part(&self, status: StatusCode) {
@@ -403,6 +399,9 @@ impl Task<'_> {
             times,
         );
         let version = Arc::new(Version::new(Arc::new(head), stored.body.clone()));
+        if stored.is_below() {
+            version.goes_below();
+        }
         match forbidden {
             None => self.cache.store(&version, id),
             Some(reason) => {

@@ -104,6 +104,8 @@ pub struct Engine {
     recovery: Mutex<(Recovered, Vec<Waiter>)>,
     recovery_over: Condvar,
     is_recovered: AtomicBool,
+    /// Nobody waits any more for what recovery may still find.
+    waited_enough: AtomicBool,
     /// The store is about to be closed; recovery need not go on.
     pub ending: AtomicBool,
 }
@@ -126,6 +128,7 @@ impl Engine {
             recovery: Mutex::default(),
             recovery_over: Condvar::new(),
             is_recovered: AtomicBool::new(false),
+            waited_enough: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             settings,
         }
@@ -162,22 +165,33 @@ impl Engine {
 
     /// Recovery is over; who waits is told.
     pub fn recovery_is_over(&self) {
+        self.recovery.lock().0.done = true;
+        self.is_recovered.store(true, Ordering::SeqCst);
+        self.recovery_over.notify_all();
+        self.stop_waiting();
+    }
+
+    /// What recovery has not found yet counts as not there from now on; who waits is told.
+    pub fn stop_waiting(&self) {
         let waiters = {
             let mut recovery = self.recovery.lock();
-            recovery.0.done = true;
-            self.is_recovered.store(true, Ordering::SeqCst);
+            self.waited_enough.store(true, Ordering::SeqCst);
             std::mem::take(&mut recovery.1)
         };
-        self.recovery_over.notify_all();
         waiters.into_iter().for_each(|waiter| waiter());
     }
 
-    /// Has `waiter` called when recovery is over; at once if it is.
+    /// Whether what is not found may be found in a moment.
+    pub fn is_worth_waiting(&self) -> bool {
+        !self.waited_enough.load(Ordering::SeqCst)
+    }
+
+    /// Has `waiter` called when recovery is over, or has taken too long to be waited for; at once if it is so.
     pub fn when_recovered(&self, waiter: Waiter) {
         let mut recovery = self.recovery.lock();
-        match recovery.0.done {
-            false => recovery.1.push(waiter),
-            true => {
+        match self.is_worth_waiting() {
+            true => recovery.1.push(waiter),
+            false => {
                 drop(recovery);
                 waiter();
             }

@@ -38,7 +38,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub use engine::Recovered;
 pub use format::{Head, Kind, MAX_BODY, MAX_KEY, MAX_META};
@@ -46,8 +46,10 @@ pub use health::State;
 pub use open::OpenError;
 pub use queue::{Record, Refused};
 pub use reader::{CheckedRecord, Found, Part, Wanted};
-pub use settings::{Judge, Settings};
+pub use settings::{Happening, Judge, Settings, Tell};
 pub use stats::Stats;
+
+pub(crate) use open::milliseconds;
 
 use engine::Engine;
 use open::Opened;
@@ -56,12 +58,14 @@ use reader::Via;
 use recover::Recovery;
 use writer::Writer;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::device::Device;
 use crate::purge::Reserve;
 
 /// The writer waits so long for more when little waits for it.
 const LINGER: Duration = Duration::from_millis(50);
+/// The time is noted in the superblock so often.
+const TIME_NOTED: Duration = Duration::from_secs(60);
 
 /// The SSD tier over one folder. Dropping it writes what waits, and a checkpoint.
 pub struct Ssd {
@@ -78,7 +82,7 @@ impl Ssd {
             engine,
             segments,
             checkpoint,
-        } = open::open(folder, settings, random)?;
+        } = open::open(folder, settings, clock.now().wall, random)?;
         let failed = |error| OpenError::Device {
             what: "starting a thread",
             error,
@@ -92,15 +96,39 @@ impl Ssd {
         let recovering = Arc::clone(&engine);
         let recovery = move || Recovery::new(&recovering, segments, checkpoint).run();
         ssd.threads.push(start("verge-ssd-recover", recovery).map_err(failed)?);
-        let writing = Writing {
-            writer: Writer::new(&engine),
-            clock,
-            checkpoint: None,
-            checkpointing: Arc::default(),
-        };
+        let writing = Writing::new(&engine, clock);
         ssd.threads
             .push(start("verge-ssd-write", move || writing.run()).map_err(failed)?);
         Ok(ssd)
+    }
+
+    /// Opens a store that has no threads: all that they would do is done by [`ByHand`], when it is told to. For the
+    /// simulator; `random` are the bytes that a store is made from.
+    pub fn open_by_hand(
+        folder: Arc<dyn Device>,
+        settings: Settings,
+        now: SystemTime,
+        random: [u8; 40],
+    ) -> Result<(Ssd, ByHand), OpenError> {
+        let fill = |bytes: &mut [u8; 40]| {
+            *bytes = random;
+            Ok(())
+        };
+        let Opened {
+            engine,
+            segments,
+            checkpoint,
+        } = open::open(folder, settings, now, fill)?;
+        let by_hand = ByHand {
+            writer: Writer::new(&engine),
+            recovery: Some(Recovery::new(&engine, segments, checkpoint)),
+        };
+        let ssd = Ssd {
+            pool: Pool::new(&engine),
+            engine,
+            threads: Vec::new(),
+        };
+        Ok((ssd, by_hand))
     }
 
     /// The secret of the hashes that records are named by; as long as the store lives it is the same.
@@ -156,7 +184,7 @@ impl Ssd {
         self.engine.recovered()
     }
 
-    /// Has `told` called when recovery is over; at once if it is.
+    /// Has `told` called when recovery is over, or has taken longer than [`Settings::recovery_wait`]; at once if it is so.
     pub fn when_recovered(&self, told: impl FnOnce() + Send + 'static) {
         self.engine.when_recovered(Box::new(told));
     }
@@ -164,6 +192,29 @@ impl Ssd {
     /// Waits until recovery is over, but no longer than `longest`; says whether it is. Not for threads that serve.
     pub fn wait_until_recovered(&self, longest: Duration) -> bool {
         self.engine.wait_until_recovered(longest)
+    }
+
+    /// A number that no other store has.
+    pub fn id(&self) -> u128 {
+        self.engine.id
+    }
+
+    /// How often the store was opened, this time included.
+    pub fn starts(&self) -> u64 {
+        self.engine.store.lock().starts
+    }
+
+    /// The latest time that was noted before the store was opened, or at that moment, in milliseconds since 1970. A clock that
+    /// says less has been set back.
+    pub fn latest(&self) -> u64 {
+        self.engine.store.lock().latest
+    }
+
+    /// Whether all there is is in the index, so that what [`Ssd::has`] does not know is not there, nor will be after a crash.
+    pub fn knows_all(&self) -> bool {
+        let engine = &self.engine;
+        let lost = engine.index.displaced.get() + engine.counts.removals_lost.get();
+        engine.is_recovered() && lost == 0
     }
 
     /// The oldest epoch of any record: purges up to it need not be remembered for this store. While recovery goes on, 0.
@@ -257,15 +308,62 @@ fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHand
     std::thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
+/// What the threads of a store would do, a step at a time.
+pub struct ByHand {
+    writer: Writer,
+    recovery: Option<Recovery>,
+}
+
+impl ByHand {
+    /// Goes on with recovery. `false`: it is over.
+    pub fn recover(&mut self) -> bool {
+        if self.recovery.as_mut().is_some_and(|recovery| !recovery.step()) {
+            self.recovery = None;
+        }
+        self.recovery.is_some()
+    }
+
+    /// Writes what waits, and has the device keep it if it is time to, or if `sync`.
+    pub fn write(&mut self, now: Now, sync: bool) {
+        self.writer.turn(now);
+        self.writer.sync_if_due(now, sync);
+    }
+
+    /// Does the read of `ssd` that has waited longest. `false`: none waits.
+    pub fn read(&mut self, ssd: &Ssd) -> bool {
+        ssd.pool.read_one(&ssd.engine)
+    }
+}
+
 /// What the writer's thread works on.
 struct Writing {
     writer: Writer,
     clock: Arc<dyn Clock>,
     checkpoint: Option<JoinHandle<()>>,
     checkpointing: Arc<AtomicBool>,
+    began: Duration,
+    /// When the time was last noted.
+    noted: Duration,
+    /// What was last told.
+    state: State,
+    recovered: bool,
 }
 
 impl Writing {
+    fn new(engine: &Arc<Engine>, clock: Arc<dyn Clock>) -> Writing {
+        let began = clock.monotonic();
+        Writing {
+            writer: Writer::new(engine),
+            clock,
+            checkpoint: None,
+            checkpointing: Arc::default(),
+            began,
+            noted: began,
+            state: State::Healthy,
+            recovered: false,
+        }
+    }
+
     fn run(mut self) {
         let engine = Arc::clone(self.writer.engine());
         loop {
@@ -277,14 +375,45 @@ impl Writing {
                 return self.close();
             }
             self.checkpoint_if_due();
+            self.keep_time(now);
+            self.tell(now);
             engine.try_reading();
+        }
+    }
+
+    fn tell(&mut self, now: Now) {
+        let engine = Arc::clone(self.writer.engine());
+        let tell = &engine.settings.tell;
+        if !self.recovered && engine.is_recovered() {
+            self.recovered = true;
+            let took = now.monotonic.saturating_sub(self.began);
+            tell(&Happening::Recovered(engine.recovered().records, took));
+        }
+        let state = engine.health.state();
+        if self.state != state {
+            tell(&Happening::State(state.clone()));
+            self.state = state;
+        }
+    }
+
+    fn keep_time(&mut self, now: Now) {
+        let engine = self.writer.engine();
+        if engine.is_worth_waiting() && now.monotonic >= self.began + engine.settings.recovery_wait {
+            engine.stop_waiting();
+        }
+        if now.monotonic >= self.noted + TIME_NOTED && engine.health.can_write() {
+            self.noted = now.monotonic;
+            if engine.note_time(now.wall).is_err() {
+                engine.counts.device_errors.up();
+            }
         }
     }
 
     /// Seals what is open, so that the next start has a summary, and a checkpoint.
     fn close(mut self) {
         let engine = Arc::clone(self.writer.engine());
-        let sealed = engine.health.can_write() && self.writer.seal(self.clock.now()).is_ok();
+        let now = self.clock.now();
+        let sealed = engine.health.can_write() && self.writer.seal(now).is_ok() && engine.note_time(now.wall).is_ok();
         if let Some(thread) = self.checkpoint.take() {
             let _ = thread.join();
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::checkpoint::{self, Checkpoint};
 use super::engine::{Engine, Position};
@@ -80,6 +81,7 @@ pub struct Opened {
 pub fn open(
     folder: Arc<dyn Device>,
     settings: Settings,
+    now: SystemTime,
     random: impl FnOnce(&mut [u8; 40]) -> io::Result<()>,
 ) -> Result<Opened, OpenError> {
     if settings.size < settings.least_size() {
@@ -92,9 +94,17 @@ pub fn open(
     }
     let listed = folder.list().map_err(device("listing the folder"))?;
     let store = match listed.iter().any(|file| file.name == SUPERBLOCK) {
-        true => read_superblock(&*folder, settings.size)?,
-        false => make(&*folder, &listed, settings.size, random).map_err(device("making a store"))?,
+        true => read_superblock(&*folder)?,
+        false => make(&*folder, &listed, &settings, random).map_err(device("making a store"))?,
     };
+    let store = Store {
+        size: settings.size,
+        starts: store.starts + 1,
+        latest: store.latest.max(milliseconds(now)),
+        ..store
+    };
+    // A read-only medium can still be served from.
+    let _ = replace(&*folder, SUPERBLOCK, &store.write());
     let checkpoint = Checkpoint::open(&*folder, store.id, store.seed);
     let segments = open_segments(&*folder, &settings);
     let last = segments.last().map_or(0, |segment| segment.id);
@@ -118,25 +128,19 @@ pub fn open(
     })
 }
 
-fn read_superblock(folder: &dyn Device, size: u64) -> Result<Store, OpenError> {
+fn read_superblock(folder: &dyn Device) -> Result<Store, OpenError> {
     let content = read_whole(folder, SUPERBLOCK, MOST).map_err(device("reading the superblock"))?;
-    let store = Store::read(&content).map_err(|why| match why {
+    Store::read(&content).map_err(|why| match why {
         Unreadable::Version(found) => OpenError::Version { found },
         Unreadable::Damaged => OpenError::Damaged,
-    })?;
-    let resized = Store { size, ..store };
-    if resized != store || content != store.write() {
-        // A read-only medium can still be served from.
-        let _ = replace(folder, SUPERBLOCK, &resized.write());
-    }
-    Ok(resized)
+    })
 }
 
 /// Makes a store. What lies there of an older one cannot be read without its superblock.
 fn make(
     folder: &dyn Device,
     listed: &[Listed],
-    size: u64,
+    settings: &Settings,
     random: impl FnOnce(&mut [u8; 40]) -> io::Result<()>,
 ) -> io::Result<Store> {
     let mut bytes = [0; 40];
@@ -145,10 +149,12 @@ fn make(
     let (secret, seed) = rest.split_at(16);
     let store = Store {
         id: id.try_into().map_or(0, u128::from_le_bytes),
-        secret: secret.try_into().unwrap_or_default(),
+        secret: settings.secret.unwrap_or(secret.try_into().unwrap_or_default()),
         seed: seed.try_into().map_or(0, u64::from_le_bytes),
-        size,
+        size: settings.size,
         epochs_reserved: 0,
+        starts: 0,
+        latest: 0,
     };
     for file in listed {
         if file.name == checkpoint::FILE || segment_of(&file.name).is_some() {
@@ -187,13 +193,26 @@ fn open_segments(folder: &dyn Device, settings: &Settings) -> Vec<Arc<Segment>> 
 impl Engine {
     /// Writes the superblock with more epochs reserved.
     pub fn reserve_epochs(&self, through: u64) -> io::Result<()> {
+        self.rewrite_superblock(|store| store.epochs_reserved = store.epochs_reserved.max(through))
+    }
+
+    /// Writes the superblock with the time in it, so that a clock that is set back before the next start is known for one.
+    pub fn note_time(&self, now: SystemTime) -> io::Result<()> {
+        self.rewrite_superblock(|store| store.latest = store.latest.max(milliseconds(now)))
+    }
+
+    fn rewrite_superblock(&self, change: impl FnOnce(&mut Store)) -> io::Result<()> {
         let mut store = self.store.lock();
-        let reserved = Store {
-            epochs_reserved: store.epochs_reserved.max(through),
-            ..*store
-        };
-        replace(&*self.device, SUPERBLOCK, &reserved.write())?;
-        *store = reserved;
+        let mut changed = *store;
+        change(&mut changed);
+        replace(&*self.device, SUPERBLOCK, &changed.write())?;
+        *store = changed;
         Ok(())
     }
+}
+
+/// Milliseconds since 1970.
+pub fn milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

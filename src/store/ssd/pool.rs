@@ -33,14 +33,18 @@ struct Waiting {
 }
 
 impl Pool {
-    /// Starts the threads.
-    pub fn start(engine: &Arc<Engine>) -> io::Result<Pool> {
-        let shared = Arc::<Shared>::default();
-        let mut pool = Pool {
-            shared,
+    /// A pool of no threads yet.
+    pub fn new(engine: &Engine) -> Pool {
+        Pool {
+            shared: Arc::default(),
             threads: Vec::new(),
             most: engine.settings.waiting_reads,
-        };
+        }
+    }
+
+    /// Starts the threads.
+    pub fn start(engine: &Arc<Engine>) -> io::Result<Pool> {
+        let mut pool = Pool::new(engine);
         for _ in 0..engine.settings.threads.max(1) {
             let (engine, shared) = (Arc::clone(engine), Arc::clone(&pool.shared));
             let thread = std::thread::Builder::new().name("verge-ssd-read".to_owned());
@@ -58,6 +62,16 @@ impl Pool {
             self.shared.work.notify_one();
         }
         takes
+    }
+
+    /// Does what waits longest, if anything does.
+    pub fn read_one(&self, engine: &Engine) -> bool {
+        let first = self.shared.waiting.lock().reads.pop_front();
+        let waited = first.is_some();
+        if let Some((wanted, told)) = first {
+            told(engine.look_up(&wanted, Via::Device));
+        }
+        waited
     }
 
     /// Reads that wait.

@@ -164,9 +164,9 @@ impl Engine {
     }
 
     fn absent(&self) -> Found {
-        match self.is_recovered() {
-            true => Found::Absent,
-            false => Found::NotYet,
+        match self.is_worth_waiting() {
+            true => Found::NotYet,
+            false => Found::Absent,
         }
     }
 

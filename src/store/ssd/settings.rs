@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::format::{ALIGN, Head, MAX_RECORD};
+use super::health::State;
 use super::index::MAX_SEGMENT;
 
 /// The smallest segment that any record fits in, in bytes.
@@ -15,6 +16,18 @@ pub const LEAST_SEGMENTS: u64 = 4;
 /// Says of something that is about to be kept for longer, from its head, full key and description, at which epoch it is
 /// known not to be purged; `None` if it is of no use any more. Called by the writer's thread.
 pub type Judge = Arc<dyn Fn(&Head, &[u8], &[u8]) -> Option<u64> + Send + Sync>;
+
+/// What happens to a store that its operator should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// Recovery is over; so many records were found, and it took so long.
+    Recovered(u64, Duration),
+    /// More works than before, or less.
+    State(State),
+}
+
+/// Is told what happens, on the writer's thread.
+pub type Tell = Arc<dyn Fn(&Happening) + Send + Sync>;
 
 /// Sizes and limits of a store.
 #[derive(Clone)]
@@ -37,8 +50,14 @@ pub struct Settings {
     pub threads: usize,
     /// Reads that may wait for them; what comes then is refused.
     pub waiting_reads: usize,
+    /// After this time from the start nobody waits any more for what recovery may still find.
+    pub recovery_wait: Duration,
+    /// The secret of a store that is made; `None`: one that nobody knows.
+    pub secret: Option<[u8; 16]>,
     /// What is worth keeping.
     pub judge: Judge,
+    /// Told of what happens.
+    pub tell: Tell,
 }
 
 impl fmt::Debug for Settings {
@@ -64,7 +83,10 @@ impl Settings {
             checkpoint_share: 0.02,
             threads: 4,
             waiting_reads: 4096,
+            recovery_wait: Duration::from_secs(5),
+            secret: None,
             judge: Arc::new(|head, _, _| Some(head.epoch)),
+            tell: Arc::new(|_| {}),
         }
     }
 

@@ -12,13 +12,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::engine::{Engine, Position};
 use super::format::{
     FOOTER, Head, Kind, SEGMENT_HEADER, SUMMARY_ENTRY, Summarised, write_record, write_segment_header, write_summary,
 };
 use super::index::{Entry, Place};
+use super::open::milliseconds;
 use super::queue::{Asked, Record};
 use super::segments::{Segment, file_name};
 use super::settings::Settings;
@@ -266,8 +267,7 @@ impl Writer {
         let engine = Arc::clone(&self.engine);
         let id = engine.segments.next_id();
         let file = engine.device.create(&file_name(id))?;
-        let created = now.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let header = write_segment_header(engine.seed, engine.id, id, created.as_millis() as u64);
+        let header = write_segment_header(engine.seed, engine.id, id, milliseconds(now.wall));
         if let Err(error) = file.write_at(0, &header) {
             let _ = engine.device.remove(&file_name(id));
             return Err(error);

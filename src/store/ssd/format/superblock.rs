@@ -9,7 +9,7 @@ use crate::device::checksum;
 const COPY: usize = 4096;
 const MAGIC: u64 = u64::from_le_bytes(*b"VrgStore");
 /// Bytes that are used of a copy.
-const USED: usize = 80;
+const USED: usize = 96;
 
 /// What a store is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub struct Store {
     pub size: u64,
     /// Epochs up to and including this one may have been given out.
     pub epochs_reserved: u64,
+    /// How often it was opened.
+    pub starts: u64,
+    /// It was so late at least, in milliseconds since 1970.
+    pub latest: u64,
 }
 
 /// Secrets are not shown.
@@ -54,7 +58,8 @@ impl Store {
         copy[16..20].copy_from_slice(&VERSION.to_le_bytes());
         copy[24..40].copy_from_slice(&self.id.to_le_bytes());
         copy[40..56].copy_from_slice(&self.secret);
-        for (at, number) in [(56, self.seed), (64, self.size), (72, self.epochs_reserved)] {
+        let numbers = [self.seed, self.size, self.epochs_reserved, self.starts, self.latest];
+        for (at, number) in (56..).step_by(8).zip(numbers) {
             copy[at..at + 8].copy_from_slice(&number.to_le_bytes());
         }
         let sum = checksum(0, &copy[8..]);
@@ -83,6 +88,8 @@ impl Store {
             seed: fields.u64()?,
             size: fields.u64()?,
             epochs_reserved: fields.u64()?,
+            starts: fields.u64()?,
+            latest: fields.u64()?,
         };
         let sum = u64::from_le_bytes(*copy.first_chunk()?);
         (sum == checksum(0, &copy[8..])).then_some(store)
@@ -104,6 +111,8 @@ mod tests {
         seed: 3,
         size: 4,
         epochs_reserved: 5,
+        starts: 6,
+        latest: 7,
     };
 
     #[test]

@@ -108,7 +108,12 @@ impl Rig {
             engine,
             segments,
             checkpoint,
-        } = open(Arc::new(device.clone()), settings.clone(), random)?;
+        } = open(
+            Arc::new(device.clone()),
+            settings.clone(),
+            SystemTime::UNIX_EPOCH,
+            random,
+        )?;
         Ok(Rig {
             device: device.clone(),
             writer: Writer::new(&engine),

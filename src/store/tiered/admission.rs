@@ -1,0 +1,139 @@
+//! What is worth writing to a disk, which wears.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+/// How many responses are remembered as seen once; a power of two.
+const SEEN: usize = 1 << 20;
+
+const DAY: f64 = 24.0 * 60.0 * 60.0;
+
+/// What is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rule {
+    /// All that is stored.
+    #[default]
+    Always,
+    /// What was asked for a second time.
+    SecondHit,
+}
+
+/// Which responses are written to a disk, and how much a day.
+pub struct Admission {
+    rule: Rule,
+    /// Under a place that follows from the id: a piece of the id that was seen there last.
+    seen: Box<[AtomicU32]>,
+    budget: Option<Budget>,
+}
+
+impl Admission {
+    /// By this rule, and with so many bytes a day.
+    pub fn new(rule: Rule, bytes_a_day: Option<u64>) -> Admission {
+        let places = match rule {
+            Rule::Always => 0,
+            Rule::SecondHit => SEEN,
+        };
+        Admission {
+            rule,
+            seen: (0..places).map(|_| AtomicU32::new(0)).collect(),
+            budget: bytes_a_day.map(Budget::new),
+        }
+    }
+
+    /// Whether what would be stored under `id` is written as it comes, at the monotonic time `now`.
+    pub fn admits(&self, id: u128, now: Duration) -> bool {
+        let wanted = match self.rule {
+            Rule::Always => true,
+            Rule::SecondHit => self.has_seen(id),
+        };
+        wanted && self.can_afford(now)
+    }
+
+    /// Whether what is in RAM alone is written because it was asked for again.
+    pub fn admits_on_a_hit(&self, now: Duration) -> bool {
+        self.rule == Rule::SecondHit && self.can_afford(now)
+    }
+
+    /// So many bytes were given to be written.
+    pub fn wrote(&self, bytes: u64) {
+        if let Some(budget) = &self.budget {
+            budget.spent.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    fn can_afford(&self, now: Duration) -> bool {
+        self.budget.as_ref().is_none_or(|budget| budget.has_some_left(now))
+    }
+
+    /// Whether `id` was seen not long ago; from now on it has been.
+    fn has_seen(&self, id: u128) -> bool {
+        let piece = (id >> 32) as u32 | 1;
+        let place = &self.seen[id as usize % SEEN];
+        place.swap(piece, Ordering::Relaxed) == piece
+    }
+}
+
+/// Bytes a day: what was not spent is there later, but no more than an hour's worth.
+struct Budget {
+    a_second: f64,
+    spent: AtomicU64,
+    /// What is left, and when that was worked out.
+    left: Mutex<(f64, Duration)>,
+}
+
+impl Budget {
+    fn new(bytes_a_day: u64) -> Budget {
+        let a_second = bytes_a_day as f64 / DAY;
+        Budget {
+            a_second,
+            spent: AtomicU64::new(0),
+            left: Mutex::new((a_second * 3600.0, Duration::ZERO)),
+        }
+    }
+
+    fn has_some_left(&self, now: Duration) -> bool {
+        let mut left = self.left.lock();
+        let elapsed = now.saturating_sub(left.1).as_secs_f64();
+        let spent = self.spent.swap(0, Ordering::Relaxed) as f64;
+        let most = self.a_second * 3600.0;
+        *left = ((left.0 - spent + elapsed * self.a_second).min(most), now.max(left.1));
+        left.0 > 0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_time_counts() {
+        let now = Duration::ZERO;
+        let admission = Admission::new(Rule::SecondHit, None);
+        let ids: Vec<u128> = (1..1000u128).map(|id| id << 64 | id << 32 | id).collect();
+        assert!(!ids.iter().any(|id| admission.admits(*id, now)));
+        assert!(ids.iter().all(|id| admission.admits(*id, now)));
+        assert!(admission.admits_on_a_hit(now));
+        let always = Admission::new(Rule::Always, None);
+        assert!(always.admits(1, now) && !always.admits_on_a_hit(now));
+    }
+
+    #[test]
+    fn no_more_is_written_than_the_budget_has() {
+        const A_DAY: u64 = 24 * 60 * 60 * 1000;
+        let admission = Admission::new(Rule::Always, Some(A_DAY));
+        let (mut written, hours) = (0, 240);
+        for minute in 0..hours * 60 {
+            let now = Duration::from_secs(minute * 60);
+            for _ in 0..10 {
+                if admission.admits(7, now) {
+                    admission.wrote(50_000);
+                    written += 50_000;
+                }
+            }
+        }
+        let allowed = A_DAY / 24 * (hours + 1);
+        assert!(written <= allowed + 50_000 && written > allowed * 9 / 10, "{written}");
+    }
+}
