@@ -75,6 +75,7 @@ fn shown(config: &Config) -> String {
         tls,
         client,
         cache,
+        ssd,
         origins,
         sites,
         files: _,
@@ -83,7 +84,7 @@ fn shown(config: &Config) -> String {
     let sites: Vec<_> = sites.iter().collect();
     format!(
         "{threads:#?}\n{admin:#?}\n{drain:#?}\n{reload:#?}\n{log:#?}\n{listen:#?}\n{tls:#?}\n{client:#?}\n{cache:#?}\n\
-         {origins:#?}\n{sites:#?}\n{warnings:#?}"
+         {ssd:#?}\n{origins:#?}\n{sites:#?}\n{warnings:#?}"
     )
 }
 

@@ -131,9 +131,11 @@ pub struct Cache {
     pub ended: FillCounts,
     /// Held while an index is read and replaced, so that no variant is lost, and while anything stored is.
     index_change: Mutex<()>,
-    /// How often anything was stored.
-    stores: AtomicU64,
+    /// How often anything was stored, by a part of what it is stored under.
+    stores: Box<[AtomicU64]>,
 }
+
+const STORES: usize = 1024;
 
 /// The numbers of one process begin so far above those of the one before.
 const NUMBERS_OF_A_PROCESS: u64 = 1 << 40;
@@ -168,7 +170,7 @@ impl Cache {
             keys_under_way: Arc::default(),
             ended: FillCounts::default(),
             index_change: Mutex::new(()),
-            stores: AtomicU64::new(0),
+            stores: (0..STORES).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
@@ -337,7 +339,7 @@ impl Cache {
             _ => (VaryIndex::default().with(spec.clone(), id, head.began), None),
         };
         self.ram.insert(head.key.hash, Entry::Index(Arc::new(index)));
-        self.stores.fetch_add(1, Ordering::SeqCst);
+        self.note_store(head.key.hash);
         leaving
     }
 
@@ -380,8 +382,17 @@ impl Cache {
             return;
         }
         self.ram.insert(id, Entry::Version(Arc::clone(version)));
-        self.stores.fetch_add(1, Ordering::SeqCst);
+        self.note_store(id);
         self.put_version(version, id);
+    }
+
+    fn note_store(&self, id: u128) {
+        self.stores[id as usize % STORES].fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Changes when anything is stored under `id`.
+    fn stores_of(&self, id: u128) -> u64 {
+        self.stores[id as usize % STORES].load(Ordering::SeqCst)
     }
 
     /// Takes a version out, if it is still the one stored.

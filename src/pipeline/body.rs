@@ -10,8 +10,9 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::forward;
-use crate::cache::Held;
 use crate::cache::fill::Follower;
+use crate::cache::object::Head;
+use crate::cache::{Cache, Held};
 use crate::origin::{BoxFuture, Fetch, FetchError, FetchRequest, ReadBody};
 use crate::policy::range::ByteRange;
 
@@ -70,10 +71,21 @@ pub struct Following {
     segments: VecDeque<Segment>,
     /// Offset in the stored body.
     offset: u64,
+    spilt: Option<Spilt>,
     rest: Option<Rest>,
 }
 
+/// Where a reader that fell behind finds what has gone to the SSD tier meanwhile.
+pub struct Spilt {
+    /// The cache.
+    pub cache: Arc<Cache>,
+    /// The head of what it reads.
+    pub head: Arc<Head>,
+}
+
 enum Source {
+    /// For a moment.
+    Nothing,
     Fill(Follower),
     /// A stored body, not all of which is in RAM.
     Stored(Held),
@@ -151,10 +163,16 @@ impl Following {
             source,
             segments: segments.into_iter().collect(),
             offset: 0,
+            spilt: None,
             rest,
         };
         following.enter_segment();
         following
+    }
+
+    /// The same, which looks on the SSD tier for what it fell behind.
+    pub fn or_spilt(self, spilt: Option<Spilt>) -> Self {
+        Following { spilt, ..self }
     }
 
     fn enter_segment(&mut self) {
@@ -185,6 +203,7 @@ impl Following {
                     self.offset += piece.len() as u64;
                     piece
                 }
+                Some(Err(FetchError::FellBehind)) if self.reads_spilt() => continue,
                 Some(Err(FetchError::FellBehind)) if self.rest.is_some() => {
                     self.ask_for_rest();
                     continue;
@@ -205,6 +224,7 @@ impl Following {
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, FetchError>>> {
         loop {
             match &mut self.source {
+                Source::Nothing => return Poll::Ready(Some(Err(FetchError::FellBehind))),
                 Source::Fill(follower) => return follower.poll_at(self.offset, cx),
                 Source::Stored(held) | Source::Patched(held, _) if self.offset >= held.length => {
                     return Poll::Ready(None);
@@ -225,6 +245,31 @@ impl Following {
                     Ok(body) => self.source = Source::Origin(body),
                     Err(_) => return Poll::Ready(Some(Err(FetchError::FellBehind))),
                 },
+            }
+        }
+    }
+
+    /// Goes on with a chunk from the SSD tier, if what is wanted next has gone there.
+    fn reads_spilt(&mut self) -> bool {
+        let offset = self.offset;
+        let held = self
+            .spilt
+            .as_ref()
+            .and_then(|spilt| spilt.cache.held_behind(&spilt.head, offset));
+        match (held, std::mem::replace(&mut self.source, Source::Nothing)) {
+            // What has just been tried in vain is not there.
+            (Some(held), Source::Patched(tried, follower)) if tried.start() == held.start() => {
+                self.source = Source::Fill(follower);
+                self.spilt = None;
+                false
+            }
+            (Some(held), Source::Fill(follower) | Source::Patched(_, follower)) => {
+                self.source = Source::Patched(held, follower);
+                true
+            }
+            (_, source) => {
+                self.source = source;
+                false
             }
         }
     }

@@ -13,7 +13,7 @@ use http::StatusCode;
 use http::header::ETAG;
 
 use super::answer::Answer;
-use super::body::{Following, Rest};
+use super::body::{Following, Rest, Spilt};
 use super::decide::{Decision, Fetch, Judged, Refused, Serve, can_be_completed, hsts, judge, judge_on_error, serve};
 use super::edge::Edge;
 use super::forward;
@@ -412,8 +412,12 @@ impl<'e> Round<'e> {
             false => self.request.with_view(|view| shape(view, &head, any_order)),
         };
         let rest = (!any_order).then(|| self.rest(&head)).flatten();
+        let spilt = follower.fill().spills().then(|| Spilt {
+            cache: Arc::clone(&self.edge.cache),
+            head: Arc::clone(&head),
+        });
         Answer::following(head, &shape, status, age, |segments| {
-            Following::new(follower, segments, rest)
+            Following::new(follower, segments, rest).or_spilt(spilt)
         })
     }
 

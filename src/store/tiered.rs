@@ -123,6 +123,12 @@ impl Tier {
         self.disk(name).hit(name, part);
     }
 
+    /// The longest body that is taken, in bytes: one may not drive out most of all others.
+    pub fn largest_body(&self) -> u64 {
+        let sizes = self.disks.iter().map(|disk| disk.ssd.capacity());
+        sizes.min().unwrap_or(0) / 4
+    }
+
     /// The oldest epoch of any record on any disk.
     pub fn oldest_epoch(&self) -> Epoch {
         let oldest = self.disks.iter().map(|disk| disk.ssd.oldest_epoch());

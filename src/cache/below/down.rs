@@ -40,7 +40,8 @@ impl Keeper {
         }
     }
 
-    fn keep(&self, index: u32, chunk: Bytes) {
+    /// Gives it the chunk of index `index`.
+    pub(in super::super) fn keep(&self, index: u32, chunk: Bytes) {
         self.tier.put(Record {
             kind: Kind::Chunk,
             name: self.body,
@@ -62,6 +63,12 @@ impl Cache {
     pub(in super::super) fn keeper(&self, head: &Head, id: u128, now: Duration) -> Option<Keeper> {
         let below = self.below.as_ref()?;
         below.tier.admits(id, now).then(|| Keeper::new(&below.tier, head))
+    }
+
+    /// Whether a body of so many bytes, for which RAM has no room, can go to the SSD tier.
+    pub(in super::super) fn can_spill(&self, length: u64) -> bool {
+        let below = self.below.as_ref();
+        below.is_some_and(|below| length <= below.tier.largest_body())
     }
 
     /// The keeper of what is stored already, if it is on the SSD tier.

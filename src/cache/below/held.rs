@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::super::object::{Body, Entry, Version};
-use super::super::{Cache, KeyParts};
+use super::super::Cache;
+use super::super::object::{Body, Entry, Head, Version};
 use crate::policy::range::ByteRange;
 use crate::store::ssd::{CheckedRecord, Part, Wanted};
 use crate::store::tiered::Tier;
@@ -72,7 +72,27 @@ impl Cache {
             below: below.filter(|_| reads_below).map(|below| Source {
                 tier: Arc::clone(&below.tier),
                 ram: Arc::clone(&self.ram),
-                key: KeyParts::to_bytes(&version.head.key.parts()),
+                key: version.head.key.parts().to_bytes(),
+            }),
+            reading: None,
+        })
+    }
+}
+
+impl Cache {
+    /// The chunk that `offset` is in of a body on its way, if it has gone to the SSD tier.
+    pub fn held_behind(&self, head: &Head, offset: u64) -> Option<Held> {
+        let tier = &self.below.as_ref()?.tier;
+        let first = u32::try_from(offset / CHUNK as u64).ok()?;
+        tier.has(head.body, first).then(|| Held {
+            name: head.body,
+            length: head.content_length.unwrap_or(u64::MAX),
+            first,
+            chunks: SmallVec::from_buf([Chunk::Below]),
+            below: Some(Source {
+                tier: Arc::clone(tier),
+                ram: Arc::clone(&self.ram),
+                key: head.key.parts().to_bytes(),
             }),
             reading: None,
         })

@@ -1,7 +1,6 @@
 //! What comes up: what a look-up lacks in RAM, and the SSD tier has.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use smallvec::SmallVec;
 
@@ -117,7 +116,7 @@ impl Cache {
                 ids.find(|id| lacks(*id))
             }
         }?;
-        brought.stores = self.stores.load(Ordering::SeqCst);
+        brought.stores = self.stores_of(id);
         Some(wanted(id))
     }
 
@@ -168,7 +167,7 @@ impl Cache {
     /// Has RAM keep what was brought, unless anything was stored meanwhile that may be newer.
     fn promote(&self, id: u128, entry: &Entry, stores: u64) {
         let _change = self.index_change.lock();
-        if self.stores.load(Ordering::SeqCst) == stores && self.ram.get(id).is_none() {
+        if self.stores_of(id) == stores && self.ram.get(id).is_none() {
             self.ram.insert(id, entry.clone());
         }
     }

@@ -14,6 +14,7 @@
 //! that falls behind what is kept gets [`FetchError::FellBehind`].
 
 mod buffer;
+mod chunks;
 mod part;
 mod run;
 
@@ -99,6 +100,8 @@ struct State {
     readers: Slab<Reader>,
     filler: Option<Waker>,
     given_up: bool,
+    /// What is not kept goes to the SSD tier.
+    spills: bool,
 }
 
 #[derive(Default)]
@@ -143,6 +146,7 @@ impl Fill {
                 readers: Slab::new(),
                 filler: None,
                 given_up: false,
+                spills: false,
             }),
         }
     }
@@ -225,6 +229,16 @@ impl Fill {
         whole
     }
 
+    /// Says whether what is not kept goes to the SSD tier.
+    fn set_spills(&self, spills: bool) {
+        self.state.lock().spills = spills;
+    }
+
+    /// Whether what readers have fallen behind may be on the SSD tier.
+    pub fn spills(&self) -> bool {
+        self.state.lock().spills
+    }
+
     /// Stops keeping the body, which turned out larger than the store can hold.
     fn stop_keeping(&self) {
         let mut state = self.state.lock();
@@ -292,7 +306,8 @@ impl Fill {
             let slowest = state.readers.iter().filter_map(|(_, reader)| reader.offset).min();
             return slowest.is_none_or(|slowest| state.buffer.end() < slowest + self.terms.window);
         }
-        state.buffer.is_kept() || state.buffer.end() < front(state) + self.window(state)
+        let unread = state.spills && state.readers.is_empty();
+        state.buffer.is_kept() || unread || state.buffer.end() < front(state) + self.window(state)
     }
 
     /// Has the filler read on, if it may and could not before.
@@ -319,6 +334,9 @@ impl Fill {
         if state.buffer.is_kept() {
             return;
         }
+        if state.spills && state.readers.is_empty() {
+            return state.buffer.forget_before(state.buffer.end());
+        }
         let slowest = state.readers.iter().map(|(_, reader)| reader.offset.unwrap_or(0)).min();
         let floor = front(state).saturating_sub(self.window(state));
         state.buffer.forget_before(slowest.unwrap_or(0).max(floor));
@@ -332,7 +350,7 @@ impl Fill {
             Phase::Requested => self.id.is_some(),
             Phase::Filling(head) => {
                 let worth = self.terms.detached || self.worth_finishing(head.content_length, &state.buffer);
-                worth && state.buffer.is_kept()
+                worth && (state.buffer.is_kept() || state.spills)
             }
             Phase::Passing(..) => false,
             Phase::Validated(_) | Phase::Refused(_) | Phase::Failed(_) => true,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 
+use super::chunks::Chunks;
 use super::run::{Ending, fetch, next_piece};
 use super::{Fill, Phase};
 use crate::cache::below::Keeper;
@@ -53,7 +54,7 @@ pub async fn run_part(cache: Arc<Cache>, order: PartOrder) {
         }
         Ok(fetched) if is_part(&fetched, part, *length, &version.head) => {
             let (head, keeper) = (Arc::clone(&version.head), cache.keeper_of(&version));
-            return bring(&cache, &fill, head, fetched.body, (*name, part), keeper.as_ref()).await;
+            return bring(&cache, &fill, head, fetched.body, (*name, part), keeper).await;
         }
         Ok(fetched) => {
             cache.ended.unstored.up();
@@ -75,11 +76,14 @@ pub(super) async fn bring(
     head: Arc<Head>,
     body: Box<dyn ReadBody + '_>,
     (name, part): (u128, ByteRange),
-    keeper: Option<&Keeper>,
+    keeper: Option<Keeper>,
 ) {
     let reservation = cache.ram.reserve(part.length());
-    let result = match fill.publish(Phase::Filling(head), reservation.is_some()) {
-        true => read(cache, fill, body, (name, part), keeper).await,
+    let first = (part.start / CHUNK as u64) as u32;
+    let kept = reservation.is_some();
+    let chunks = Chunks::new(cache, fill, keeper, kept, name, first);
+    let result = match fill.publish(Phase::Filling(head), kept) {
+        true => read(fill, body, part, chunks).await,
         false => Err(FetchError::Abandoned),
     };
     match result {
@@ -115,13 +119,11 @@ fn same_body(fields: &HeaderMap, head: &Head) -> bool {
 
 /// Reads the part to its end; whole chunks are stored as they come.
 async fn read(
-    cache: &Cache,
     fill: &Fill,
     mut body: Box<dyn ReadBody + '_>,
-    (name, part): (u128, ByteRange),
-    keeper: Option<&Keeper>,
+    part: ByteRange,
+    mut chunks: Chunks<'_>,
 ) -> Result<(), FetchError> {
-    let mut index = (part.start / CHUNK as u64) as u32;
     let mut come = 0;
     while let Some(piece) = next_piece(fill, &mut *body).await {
         let piece: Bytes = piece?;
@@ -129,17 +131,12 @@ async fn read(
         if come > part.length() {
             return Err(FetchError::Protocol);
         }
-        for chunk in fill.push(piece) {
-            cache.store_chunk(keeper, name, index, chunk);
-            index += 1;
-        }
+        chunks.push(piece);
     }
     if come < part.length() {
         return Err(FetchError::Incomplete);
     }
     // What does not end with a chunk ends with the body.
-    if let Some((_, tail)) = fill.body().filter(|(_, tail)| !tail.is_empty()) {
-        cache.store_chunk(keeper, name, index, tail);
-    }
+    chunks.end(fill.body().map(|(_, tail)| tail));
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::task::Poll;
 use http::StatusCode;
 use http::header::CONTENT_RANGE;
 
+use super::chunks::Chunks;
 use super::{Fill, Phase, part};
 use crate::cache::below::Keeper;
 use crate::cache::intake::{Arrived, Request, Taken, confirmed, take_in, with_length};
@@ -206,15 +207,20 @@ impl Task<'_> {
                 (Phase::Passing(Arc::clone(&head), reason), None)
             }
         };
-        let keeper = reservation.as_ref().and_then(|_| self.keeper(&head));
-        let result = if self.fill.publish(phase, reservation.is_some()) {
-            self.read(fetched.body, &head, reservation, keeper.as_ref()).await
+        let keeper = match &phase {
+            Phase::Filling(_) => self.keeper(&head, reservation.is_some()),
+            _ => None,
+        };
+        let (kept, below) = (reservation.is_some(), keeper.is_some());
+        let chunks = Chunks::new(self.cache, self.fill, keeper, kept, head.body, 0);
+        let result = if self.fill.publish(phase, kept) {
+            self.read(fetched.body, &head, reservation, chunks).await
         } else {
             Err(FetchError::Abandoned)
         };
         if let Err(error) = result {
             self.cache.ended.failed(error);
-            self.keep_part(&head, keeper.is_some());
+            self.keep_part(&head, below);
         }
         self.cache.fills.remove(self.fill);
         self.fill.finish(result);
@@ -224,8 +230,11 @@ impl Task<'_> {
         self.request.fields.with(|fields| head.id(self.cache.secret(), fields))
     }
 
-    fn keeper(&self, head: &Head) -> Option<Keeper> {
-        self.cache.keeper(head, self.id(head), self.clock.monotonic())
+    /// What keeps the body on the SSD tier, if it goes there; `kept`: RAM keeps it too.
+    fn keeper(&self, head: &Head, kept: bool) -> Option<Keeper> {
+        let fits = kept || self.cache.can_spill(head.content_length.unwrap_or(0));
+        let now = self.clock.monotonic();
+        fits.then(|| self.cache.keeper(head, self.id(head), now)).flatten()
     }
 
     /// Only what the response said of itself is remembered: neither credentials nor a provoked error switch caching off.
@@ -243,10 +252,9 @@ impl Task<'_> {
         mut body: Box<dyn ReadBody + '_>,
         head: &Arc<Head>,
         mut reservation: Option<Reservation>,
-        keeper: Option<&Keeper>,
+        mut chunks: Chunks<'_>,
     ) -> Result<(), FetchError> {
         let mut come = 0u64;
-        let mut chunks = 0u32;
         while let Some(piece) = next_piece(self.fill, &mut *body).await {
             let piece = match piece {
                 Err(FetchError::Incomplete) if planted::is(Bug::ShortAsWhole) => break,
@@ -256,19 +264,16 @@ impl Task<'_> {
             if head.content_length.is_some_and(|length| come > length) {
                 return Err(FetchError::Protocol);
             }
-            for chunk in self.fill.push(piece) {
-                self.cache.store_chunk(keeper, head.body, chunks, chunk);
-                chunks += 1;
-            }
+            chunks.push(piece);
             if head.content_length.is_none() && !self.keeps_room(&mut reservation, come) {
-                self.fill.stop_keeping();
+                chunks.stop_keeping();
             }
         }
         let whole = head.content_length.is_none_or(|length| length == come) || planted::is(Bug::ShortAsWhole);
         if !whole {
             return Err(FetchError::Incomplete);
         }
-        self.keep(head, come, keeper);
+        self.keep(head, come, chunks);
         Ok(())
     }
 
@@ -284,12 +289,13 @@ impl Task<'_> {
         kept
     }
 
-    /// Stores the version, if its body was kept whole.
-    fn keep(&self, head: &Arc<Head>, length: u64, keeper: Option<&Keeper>) {
+    /// Stores the version, if its body was kept whole, here or below.
+    fn keep(&self, head: &Arc<Head>, length: u64, mut chunks: Chunks<'_>) {
         let stored = matches!(self.fill.phase(), Phase::Filling(_));
-        let Some((chunks, tail)) = self.fill.body().filter(|_| stored) else {
+        let kept = self.fill.body().filter(|_| stored);
+        if kept.is_none() && !(stored && chunks.spill()) {
             return self.cache.ended.unstored.up();
-        };
+        }
         self.cache.ended.stored.up();
         // RFC 9110 8.6: a 204 says no length.
         let says_length = head.content_length.is_some() || head.status == StatusCode::NO_CONTENT;
@@ -297,18 +303,18 @@ impl Task<'_> {
             true => Arc::clone(head),
             false => Arc::new(with_length(head, length)),
         };
-        let name = head.body;
-        let body = match chunks.as_slice() {
-            [] => Body::Whole(tail),
-            chunks => {
-                if !tail.is_empty() {
-                    self.cache.store_chunk(keeper, name, chunks.len() as u32, tail);
+        let body = match kept {
+            Some((whole, tail)) if whole.is_empty() => Body::Whole(tail),
+            kept => {
+                chunks.end(kept.map(|(_, tail)| tail));
+                Body::Chunked {
+                    name: head.body,
+                    length,
                 }
-                Body::Chunked { name, length }
             }
         };
         let id = self.id(&head);
-        self.store(Version::new(head, body), id, keeper.is_some());
+        self.store(Version::new(head, body), id, chunks.go_below());
     }
 
     /// Stores a version; `below`: on the SSD tier as well.
@@ -361,13 +367,13 @@ impl Task<'_> {
         let head = Arc::new(head);
         self.fill.set_own_head(own);
         let (id, name) = (self.id(&head), head.body);
-        let keeper = self.keeper(&head);
+        let keeper = self.keeper(&head, true);
         self.cache.announce(self.fill, &head, self.request.fields);
         self.cache.memory.forget(id);
         let version = Version::new(Arc::clone(&head), Body::Chunked { name, length });
         self.store(version, id, keeper.is_some());
         self.cache.fills.add_variant(self.fill, secret.part(name, span));
-        part::bring(self.cache, self.fill, head, fetched.body, (name, span), keeper.as_ref()).await;
+        part::bring(self.cache, self.fill, head, fetched.body, (name, span), keeper).await;
     }
 
     fn refuse_part(&self, status: StatusCode) {

@@ -194,6 +194,11 @@ impl Ssd {
         self.engine.wait_until_recovered(longest)
     }
 
+    /// Bytes that its files may have together.
+    pub fn capacity(&self) -> u64 {
+        self.engine.settings.size
+    }
+
     /// A number that no other store has.
     pub fn id(&self) -> u128 {
         self.engine.id
