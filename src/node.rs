@@ -174,9 +174,19 @@ impl Node {
         let certificates = self.server.tls().map_or_else(Vec::new, |tls| tls.certificates());
         let usable = |certificate: &CertificateInfo| certificate.standing(now) == Standing::Valid;
         // While one is valid, its hosts can be served.
-        match certificates.is_empty() || certificates.iter().any(usable) {
-            true => Ok(()),
-            false => Err("no certificate is valid"),
+        if !certificates.is_empty() && !certificates.iter().any(usable) {
+            return Err("no certificate is valid");
+        }
+        // Without what is stored there, it would ask origins for everything.
+        match self
+            .server
+            .edge()
+            .cache
+            .below()
+            .is_some_and(|below| below.tier.has_failed())
+        {
+            true => Err("a cache folder cannot be read"),
+            false => Ok(()),
         }
     }
 

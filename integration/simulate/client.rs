@@ -193,10 +193,13 @@ fn head(world: &World, ask: &Ask, number: usize, answer: &Answer<'_>) -> Option<
     ledger.note(at, || format!("request {number}: {}", seen.shown()));
     ledger.count(seen.kind());
     if ask.method == Method::Post && (200..400).contains(&seen.status) {
+        ledger.purges_asked.push(stamp);
         ledger.purges.push(Purge {
             target: Target::Url(ask.resource),
             hard: true,
+            asked: stamp,
             done: stamp,
+            for_good: false,
         });
     }
     match model::judge_head(&world.plan, &ledger, number, &seen, stamp) {

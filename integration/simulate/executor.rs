@@ -32,10 +32,15 @@ pub struct Handle {
     queues: Arc<Mutex<Queues>>,
 }
 
+/// The number of a process; what belongs to none has none.
+type LifeNumber = Option<u64>;
+
 #[derive(Default)]
 struct Queues {
+    /// The number of the process that lives.
+    life: u64,
     /// Tasks not yet taken in.
-    spawned: Vec<Task>,
+    spawned: Vec<(LifeNumber, Task)>,
     /// Tasks to be polled, each once.
     ready: Vec<usize>,
     timers: BinaryHeap<Reverse<Timer>>,
@@ -90,9 +95,19 @@ impl Handle {
         self.clock.now().monotonic.as_millis() as Ms
     }
 
-    /// Starts `task`.
+    /// Starts `task`, which no crash ends.
     pub fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.queues.lock().spawned.push(Box::pin(task));
+        self.queues.lock().spawned.push((None, Box::pin(task)));
+    }
+
+    /// Starts `task`, which ends with the process.
+    pub fn start_mortal(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(Box::pin(task));
+    }
+
+    /// Ends the process: all its tasks are dropped before anything else runs.
+    pub fn end_life(&self) {
+        self.queues.lock().life += 1;
     }
 
     /// Ready at `at`.
@@ -125,7 +140,9 @@ impl Handle {
 
 impl Spawn for Handle {
     fn spawn(&self, task: Task) {
-        self.queues.lock().spawned.push(task);
+        let mut queues = self.queues.lock();
+        let life = Some(queues.life);
+        queues.spawned.push((life, task));
     }
 }
 
@@ -147,7 +164,8 @@ const MOST_POLLS: u64 = 2_000_000;
 pub struct Executor {
     handle: Handle,
     prng: Prng,
-    tasks: Vec<Option<Task>>,
+    tasks: Vec<Option<(LifeNumber, Task)>>,
+    life: u64,
     /// Polls tasks that nobody woke now and then, as any executor may.
     spurious: bool,
 }
@@ -162,6 +180,7 @@ impl Executor {
             },
             prng: Prng::new(seed),
             tasks: Vec::new(),
+            life: 0,
             spurious,
         }
     }
@@ -171,12 +190,14 @@ impl Executor {
         self.handle.clone()
     }
 
-    /// Runs all tasks to their end; `between` is called after each poll.
-    pub fn run(&mut self, mut between: impl FnMut()) -> Ended {
+    /// Runs all tasks to their end; `between` is called after each poll, and `idle` when nothing can run: `true` if that may
+    /// have changed.
+    pub fn run(&mut self, mut between: impl FnMut(), mut idle: impl FnMut() -> bool) -> Ended {
         for _ in 0..MOST_POLLS {
+            self.bury();
             self.take_in();
             let Some(id) = self.choose() else {
-                if self.pass_time() {
+                if idle() || self.pass_time() {
                     continue;
                 }
                 return match self.tasks.iter().flatten().count() {
@@ -188,6 +209,29 @@ impl Executor {
             between();
         }
         Ended::Endless
+    }
+
+    /// Drops the tasks of a process that has ended.
+    fn bury(&mut self) {
+        let life = self.handle.queues.lock().life;
+        if std::mem::replace(&mut self.life, life) == life {
+            return;
+        }
+        let dead = |of: LifeNumber| of.is_some_and(|of| of < life);
+        let unborn: Vec<_> = {
+            let mut queues = self.handle.queues.lock();
+            let (unborn, left) = std::mem::take(&mut queues.spawned)
+                .into_iter()
+                .partition(|(of, _)| dead(*of));
+            queues.spawned = left;
+            unborn
+        };
+        drop(unborn);
+        for task in &mut self.tasks {
+            if task.as_ref().is_some_and(|(of, _)| dead(*of)) {
+                *task = None;
+            }
+        }
     }
 
     fn take_in(&mut self) {
@@ -215,7 +259,7 @@ impl Executor {
             id,
             queues: Arc::clone(&self.handle.queues),
         }));
-        let Some(task) = &mut self.tasks[id] else { return };
+        let Some((_, task)) = &mut self.tasks[id] else { return };
         if task.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
             self.tasks[id] = None;
         }

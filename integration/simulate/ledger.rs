@@ -113,8 +113,21 @@ pub struct Purge {
     pub target: Target,
     /// Whether nothing of it may be served again.
     pub hard: bool,
+    /// When it was asked for.
+    pub asked: Stamp,
     /// When it was acknowledged.
     pub done: Stamp,
+    /// No crash undoes it.
+    pub for_good: bool,
+}
+
+/// The end of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Crash {
+    /// When.
+    pub at: Stamp,
+    /// Whether what is stored may have been damaged.
+    pub rot: bool,
 }
 
 /// A broken rule.
@@ -136,6 +149,10 @@ pub struct Ledger {
     pub requests: Vec<Request>,
     /// What was purged.
     pub purges: Vec<Purge>,
+    /// When purges were asked for, also those that were never acknowledged.
+    pub purges_asked: Vec<Stamp>,
+    /// The processes that ended.
+    pub crashes: Vec<Crash>,
     /// How often each resource was changed by a `POST`.
     pub posts: Vec<u32>,
     /// The first rules that were broken.

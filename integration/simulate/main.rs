@@ -9,6 +9,7 @@ mod client;
 mod draw;
 mod executor;
 mod ledger;
+mod life;
 mod model;
 mod origin;
 mod plan;

@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use verge::cache::{KeyParts, SchemeClass, Secret, Settings, fill::Terms};
+use verge::cache::{Below, KeyParts, SchemeClass, Secret, Settings, fill::Terms};
+use verge::clock::Clock;
 use verge::config::{ClientLimits, Config, Drain, Glob, Log, Origin as OriginEntry, Route, Site, SiteTable};
 use verge::origin::{Fetch, OriginConfig};
 use verge::pipeline::{Edge, Spawn};
 use verge::policy::reuse;
-use verge::purge::Mode;
+use verge::purge::{Mode, Selector};
 
 use crate::client;
 use crate::executor::{Ended, Executor, Handle, Ms};
-use crate::ledger::{Ledger, Purge, Violation};
+use crate::ledger::{Crash, Ledger, Purge, Violation};
+use crate::life::{End, Life};
 use crate::model;
 use crate::origin::Origin;
 use crate::plan::{Knobs, Plan, Target, What};
@@ -29,12 +31,20 @@ pub struct World {
     pub handle: Handle,
     /// What happened.
     pub ledger: Mutex<Ledger>,
+    /// The process that lives.
+    life: Mutex<Option<Life>>,
 }
 
 impl World {
     /// The present moment.
     pub fn now(&self) -> Ms {
         self.handle.now()
+    }
+
+    /// The edge that runs.
+    pub fn edge(&self) -> Arc<Edge> {
+        let life = self.life.lock();
+        Arc::clone(&life.as_ref().expect("a process lives").edge)
     }
 
     /// The place in the plan of what `host` has at `target`.
@@ -55,30 +65,69 @@ pub fn run(plan: &Plan, keep: bool) -> Ledger {
         plan: Arc::new(plan.clone()),
         handle: executor.handle(),
         ledger: Mutex::new(Ledger::new(plan, keep)),
+        life: Mutex::new(None),
     });
-    let edge = Arc::new(edge(&world));
+    let first = Life::first(&plan.knobs, &world.handle, |clock, below| edge(&world, clock, below));
+    *world.life.lock() = Some(first);
     for op in &plan.ops {
-        let (world, edge, op) = (Arc::clone(&world), Arc::clone(&edge), op.clone());
+        let (world, op) = (Arc::clone(&world), op.clone());
         executor.handle().start(async move {
             world.handle.until(op.at).await;
-            match op.what {
-                What::Ask(ask) => client::ask(world, edge, ask).await,
-                What::Purge(target, hard) => purge(&world, &edge, target, hard),
-            }
+            happen(&world, op.what);
         });
     }
     let mut polls = 0;
-    let ended = executor.run(|| {
+    let work = |work: &mut dyn FnMut(&mut Life) -> bool| world.life.lock().as_mut().is_some_and(work);
+    let between = || {
         polls += 1;
+        let edge = world.edge();
         // moka would else do this by real time.
-        if polls % plan.knobs.housekeeping == 0 {
+        if polls % u64::from(plan.knobs.housekeeping) == 0 {
             edge.cache.ram().weight();
         }
+        work(&mut |life| {
+            life.work(polls);
+            false
+        });
         model::watch(&world, &edge, &plan.knobs);
-    });
+    };
+    let ended = executor.run(between, || work(&mut Life::work_off));
     // Tasks that are left write down that they end.
     drop(executor);
-    finish(&world, &edge, ended)
+    let edge = world.edge();
+    let ledger = finish(&world, &edge, ended);
+    // What the edge's tasks hold of the world would else keep both.
+    *world.life.lock() = None;
+    ledger
+}
+
+/// Does what an op says.
+fn happen(world: &Arc<World>, what: What) {
+    let edge = world.edge();
+    let own = Arc::clone(world);
+    match what {
+        What::Ask(ask) => world.handle.start_mortal(client::ask(own, edge, ask)),
+        What::Purge(target, hard) => world.handle.start_mortal(purge(own, edge, target, hard)),
+        What::Crash(end, rot) => crash(world, end, rot),
+    }
+}
+
+fn crash(world: &Arc<World>, end: End, rot: u64) {
+    world.handle.end_life();
+    {
+        let mut ledger = world.ledger.lock();
+        let at = ledger.stamp(world.now());
+        ledger.note(at.at, || format!("crash: {end:?}, bits flipped: {rot}"));
+        ledger.count("crashes");
+        // Nobody waited for these to be on the device.
+        ledger.purges.retain(|purge| purge.for_good);
+        ledger.crashes.push(Crash { at, rot: rot > 0 });
+    }
+    let before = world.life.lock().take();
+    let knobs = &world.plan.knobs;
+    let next =
+        before.map(|before| before.next(knobs, &world.handle, end, rot, |clock, below| edge(world, clock, below)));
+    *world.life.lock() = next;
 }
 
 fn finish(world: &World, edge: &Edge, ended: Ended) -> Ledger {
@@ -100,35 +149,49 @@ fn finish(world: &World, edge: &Edge, ended: Ended) -> Ledger {
     ledger
 }
 
-fn purge(world: &World, edge: &Edge, target: Target, hard: bool) {
+async fn purge(world: Arc<World>, edge: Arc<Edge>, target: Target, hard: bool) {
     let mode = if hard { Mode::Hard } else { Mode::Soft };
-    let cache = &edge.cache;
-    match &target {
+    let secret = edge.cache.secret();
+    let selector = match &target {
         Target::Url(place) => {
             let resource = &world.plan.resources[*place];
-            let parts = KeyParts {
+            Selector::Url(secret.url(&KeyParts {
                 scheme: SchemeClass::Clear,
                 host: resource.host,
                 path: resource.path,
                 query: resource.query,
-            };
-            cache.purge_url(&parts, mode)
+            }))
         }
-        Target::Tag(tag) => cache.purge_tag(&format!("t{tag}"), mode),
-        Target::Prefix(prefix) => cache.purge_prefix(prefix, mode),
-        Target::Site(site) => cache.purge_site(site, mode),
-        Target::All => cache.purge_all(mode),
+        Target::Tag(tag) => Selector::Tag(secret.tag(format!("t{tag}").as_bytes())),
+        Target::Prefix(prefix) => Selector::Prefix(prefix.as_str().into()),
+        Target::Site(site) => Selector::Site((*site).into()),
+        Target::All => Selector::All,
     };
+    let asked = {
+        let mut ledger = world.ledger.lock();
+        let asked = ledger.stamp(world.now());
+        ledger.purges_asked.push(asked);
+        asked
+    };
+    if edge.cache.purge_for_good(&selector, mode).acknowledged().await.is_err() {
+        return;
+    }
     let mut ledger = world.ledger.lock();
     let done = ledger.stamp(world.now());
     ledger.note(done.at, || {
         format!("purge, {}: {target:?}", if hard { "hard" } else { "soft" })
     });
     ledger.count(if hard { "hard purges" } else { "soft purges" });
-    ledger.purges.push(Purge { target, hard, done });
+    ledger.purges.push(Purge {
+        target,
+        hard,
+        asked,
+        done,
+        for_good: true,
+    });
 }
 
-fn edge(world: &Arc<World>) -> Edge {
+fn edge(world: &Arc<World>, clock: Arc<dyn Clock>, below: Option<Below>) -> Edge {
     let knobs = &world.plan.knobs;
     let config = Config {
         threads: 1,
@@ -151,13 +214,11 @@ fn edge(world: &Arc<World>) -> Edge {
     };
     let origin: Arc<dyn Fetch> = Arc::new(Origin(Arc::clone(world)));
     let spawn: Arc<dyn Spawn> = Arc::new(world.handle.clone());
-    Edge::new(
-        Arc::new(config),
-        vec![origin],
-        Secret::new([7; 16]),
-        Arc::new(world.handle.clock()),
-        spawn,
-    )
+    let config = Arc::new(config);
+    match below {
+        Some(below) => Edge::with_below(config, vec![origin], below, clock, spawn),
+        None => Edge::new(config, vec![origin], Secret::new([7; 16]), clock, spawn),
+    }
 }
 
 fn settings(knobs: &Knobs) -> Settings {

@@ -7,6 +7,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::routes::{Call, Reply};
+use crate::cache::Cache;
 use crate::config::{Config, Found, Level, Listener, Origin, Route, Site, Speaks};
 use crate::node::Node;
 use crate::policy::date;
@@ -42,10 +43,30 @@ pub(super) fn status(node: &Arc<Node>, _: &Call) -> Reply {
         "connections": node.server.connections(),
         "fills": edge.cache.fills_under_way(),
         "ram": { "entries": pool(entries), "chunks": pool(chunks), "live_bytes": edge.cache.ram().gauge().live() },
+        "ssd": folders(&edge.cache),
         "purges_remembered": edge.cache.purges().remembered(),
         "newest_purge": edge.cache.purges().latest(),
         "certificates": certificates(node),
     }))
+}
+
+fn folders(cache: &Cache) -> Vec<Value> {
+    let disks = cache.below().map_or(&[][..], |below| below.tier.disks());
+    let shown = disks.iter().map(|disk| {
+        let stats = disk.ssd.stats();
+        json!({
+            "folder": disk.path,
+            "state": stats.state.to_string(),
+            "recovered": stats.recovered.share(),
+            "bytes": stats.bytes,
+            "capacity": stats.capacity,
+            "entries": stats.entries,
+            "queued_bytes": stats.queued_bytes,
+            "damaged": stats.damaged,
+            "device_errors": stats.device_errors,
+        })
+    });
+    shown.collect()
 }
 
 fn certificates(node: &Node) -> Vec<Value> {
@@ -98,6 +119,11 @@ pub(super) fn config(node: &Arc<Node>, _: &Call) -> Reply {
             "max_readers": cache.max_readers,
             "uncacheable_ttl": seconds(cache.uncacheable_ttl),
             "failure_ttl": seconds(cache.failure_ttl),
+            "ssd": config.ssd.folders.iter().map(|folder| json!({
+                "path": folder.path.display().to_string(), "size": folder.size,
+            })).collect::<Vec<_>>(),
+            "ssd_admission": config.ssd.admission.name(),
+            "ssd_write_budget": config.ssd.write_budget,
         },
         "origins": config.origins.iter().map(origin).collect::<Vec<_>>(),
         "sites": config.sites.iter().map(|known| site(config, known)).collect::<Vec<_>>(),

@@ -10,6 +10,8 @@ use hyper::StatusCode;
 use super::routes::{Call, Reply};
 use crate::node::Node;
 use crate::pipeline::Edge;
+use crate::store::ssd::{State, Stats};
+use crate::store::tiered::Tier;
 use crate::telemetry::{Export, metrics};
 
 pub(super) fn reply(node: &Arc<Node>, _: &Call) -> Reply {
@@ -66,6 +68,58 @@ fn cache(export: &mut Export, edge: &Edge) {
     let pinned = cache.ram().gauge().live().saturating_sub(stored);
     export.value(&metrics::RAM_PINNED, &[], pinned as f64);
     export.value(&metrics::PURGES_REMEMBERED, &[], cache.purges().remembered() as f64);
+    if let Some(below) = cache.below() {
+        ssd(export, &below.tier);
+    }
+}
+
+fn ssd(export: &mut Export, tier: &Tier) {
+    export.value(&metrics::SSD_LOOKUPS, &["hit"], tier.hits.get() as f64);
+    export.value(&metrics::SSD_LOOKUPS, &["miss"], tier.misses.get() as f64);
+    export.value(&metrics::SSD_NOT_ADMITTED, &[], tier.not_admitted.get() as f64);
+    for disk in tier.disks() {
+        folder(export, &disk.path, &disk.ssd.stats());
+    }
+}
+
+fn folder(export: &mut Export, folder: &str, stats: &Stats) {
+    let state = match stats.state {
+        State::Healthy => 2.0,
+        State::ReadOnly { .. } => 1.0,
+        State::Failed { .. } => 0.0,
+    };
+    export.value(&metrics::SSD_STATE, &[folder], state);
+    export.value(&metrics::SSD_RECOVERED, &[folder], stats.recovered.share());
+    let from_device = stats.hits.saturating_sub(stats.inline);
+    let of_records = stats
+        .written_bytes
+        .saturating_sub(stats.reinserted_bytes + stats.checkpoint_bytes);
+    for (metric, label, value) in [
+        (&metrics::SSD_READS, "memory", stats.inline),
+        (&metrics::SSD_READS, "device", from_device),
+        (&metrics::SSD_WRITTEN_BYTES, "records", of_records),
+        (&metrics::SSD_WRITTEN_BYTES, "reinserted", stats.reinserted_bytes),
+        (&metrics::SSD_WRITTEN_BYTES, "checkpoints", stats.checkpoint_bytes),
+    ] {
+        export.value(metric, &[folder, label], value as f64);
+    }
+    for (metric, value) in [
+        (&metrics::SSD_BYTES, stats.bytes),
+        (&metrics::SSD_CAPACITY, stats.capacity),
+        (&metrics::SSD_ENTRIES, stats.entries),
+        (&metrics::SSD_INDEX_BYTES, stats.index_bytes),
+        (&metrics::SSD_READ_BYTES, stats.read_bytes),
+        (&metrics::SSD_ADMITTED_BYTES, stats.put_bytes),
+        (&metrics::SSD_RECLAIMED, stats.reclaimed),
+        (&metrics::SSD_REINSERTED, stats.reinserted),
+        (&metrics::SSD_REFUSED, stats.refused),
+        (&metrics::SSD_DAMAGED, stats.damaged),
+        (&metrics::SSD_DEVICE_ERRORS, stats.device_errors),
+        (&metrics::SSD_QUEUED_BYTES, stats.queued_bytes),
+        (&metrics::SSD_QUEUED_READS, stats.queued_reads),
+    ] {
+        export.value(metric, &[folder], value as f64);
+    }
 }
 
 fn unix(time: SystemTime) -> f64 {

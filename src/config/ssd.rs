@@ -63,7 +63,7 @@ pub(super) fn resolve(resolver: &mut Resolver, cache: &file::Cache) -> Ssd {
             Err(what) => resolver.report.wrong(size.place, what),
         }
     }
-    let rules = [("always", Rule::Always), ("second-hit", Rule::SecondHit)];
+    let rules = [Rule::Always, Rule::SecondHit].map(|rule| (rule.name(), rule));
     ssd.admission = resolver.word(&cache.ssd_admission, ssd.admission, "a rule of admission", &rules);
     ssd.write_budget = resolver.parsed(&cache.ssd_write_budget, None, |text| match parse_size(text)? {
         0 => Err(format!("`{text}` a day would write nothing; leave `ssd` out for that")),

@@ -237,7 +237,11 @@ impl Following {
                 Source::Patched(held, follower) => {
                     return match std::task::ready!(held.poll_at(self.offset, cx)) {
                         Some(bytes) => Poll::Ready(Some(Ok(bytes))),
-                        None => follower.poll_at(self.offset, cx),
+                        None => match std::task::ready!(follower.poll_at(self.offset, cx)) {
+                            // What was missing has come, but what was thought to be on the SSD tier is not there.
+                            None if follower.fill().part.is_some() => Poll::Ready(Some(Err(FetchError::FellBehind))),
+                            come => Poll::Ready(come),
+                        },
                     };
                 }
                 Source::Origin(body) => return body.poll_at(self.offset, cx),

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::ssd::{CheckedRecord, Found, Record, Ssd, Wanted};
-use crate::clock::Now;
+use super::ssd::{CheckedRecord, Found, Record, Ssd, State, Wanted};
 use crate::device::mix;
 use crate::purge::{Epoch, Reserve};
 use crate::telemetry::Count;
@@ -145,6 +144,12 @@ impl Tier {
         self.disks.iter().map(|disk| disk.ssd.starts()).max().unwrap_or(0)
     }
 
+    /// Whether a disk cannot be read any more.
+    pub fn has_failed(&self) -> bool {
+        let failed = |disk: &DiskStore| matches!(disk.ssd.state(), State::Failed { .. });
+        self.disks.iter().any(failed)
+    }
+
     /// Whether all disks have found again what was on them.
     pub fn is_recovered(&self) -> bool {
         self.disks.iter().all(|disk| disk.ssd.recovered().done)
@@ -185,9 +190,4 @@ impl std::fmt::Debug for Tier {
         let paths = self.disks.iter().map(|disk| &disk.path);
         f.debug_list().entries(paths).finish()
     }
-}
-
-/// The present moment as records have it.
-pub fn since_1970(now: &Now) -> u64 {
-    super::ssd::milliseconds(now.wall)
 }

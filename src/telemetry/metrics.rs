@@ -85,6 +85,44 @@ metrics! {
         "Bytes of bodies in memory beyond what is stored: on their way in, or held for clients that read them."
     RAM_EVICTIONS Counter "verge_ram_evictions_total" ["pool"]
         "Entries that had to leave RAM to make room."
+    SSD_LOOKUPS Counter "verge_ssd_lookups_total" ["result"]
+        "Responses that were not in RAM and were looked for on the SSD tier."
+    SSD_NOT_ADMITTED Counter "verge_ssd_not_admitted_total" []
+        "Responses that were stored in RAM alone, by the rule of admission or the write budget."
+    SSD_STATE Gauge "verge_ssd_state" ["folder"]
+        "What works of a folder: everything (2), reading alone (1), or nothing (0)."
+    SSD_RECOVERED Gauge "verge_ssd_recovered_ratio" ["folder"]
+        "How much of what was stored before the start has been found again, from 0 to 1."
+    SSD_BYTES Gauge "verge_ssd_bytes" ["folder"]
+        "Bytes in a folder's files."
+    SSD_CAPACITY Gauge "verge_ssd_capacity_bytes" ["folder"]
+        "Bytes that may be in a folder's files."
+    SSD_ENTRIES Gauge "verge_ssd_entries" ["folder"]
+        "Records that a folder's index knows: heads, indexes of variants, and chunks."
+    SSD_INDEX_BYTES Gauge "verge_ssd_index_bytes" ["folder"]
+        "Bytes of RAM that a folder's index takes."
+    SSD_READS Counter "verge_ssd_reads_total" ["folder" "from"]
+        "Records that were read: without waiting, from the system's memory, or from the device."
+    SSD_READ_BYTES Counter "verge_ssd_read_bytes_total" ["folder"]
+        "Bytes that were read."
+    SSD_ADMITTED_BYTES Counter "verge_ssd_admitted_bytes_total" ["folder"]
+        "Bytes that were given to be stored."
+    SSD_WRITTEN_BYTES Counter "verge_ssd_written_bytes_total" ["folder" "what"]
+        "Bytes that were written: new records, those that were kept from a segment that was given up, checkpoints."
+    SSD_RECLAIMED Counter "verge_ssd_reclaimed_segments_total" ["folder"]
+        "Segments that were given up to make room."
+    SSD_REINSERTED Counter "verge_ssd_reinserted_records_total" ["folder"]
+        "Records that were kept from them because they had been used."
+    SSD_REFUSED Counter "verge_ssd_refused_total" ["folder"]
+        "Records that were not stored: too much waited, or the device took nothing."
+    SSD_DAMAGED Counter "verge_ssd_damaged_total" ["folder"]
+        "Records, summaries and checkpoints that were not what had been written. None was used."
+    SSD_DEVICE_ERRORS Counter "verge_ssd_device_errors_total" ["folder"]
+        "Operations that the device failed."
+    SSD_QUEUED_BYTES Gauge "verge_ssd_queued_bytes" ["folder"]
+        "Bytes that wait to be written."
+    SSD_QUEUED_READS Gauge "verge_ssd_queued_reads" ["folder"]
+        "Reads that wait for the device."
     CONNECTIONS Gauge "verge_connections" ["transport"]
         "Clients' connections."
     CONNECTIONS_TAKEN Counter "verge_connections_total" ["transport"]

@@ -5,7 +5,8 @@ mod ops;
 use ops::op;
 
 use crate::executor::Ms;
-use crate::plan::{Behaviour, Knobs, Outcome, Plan, Policy, Resource, Tag, VaryBy, Version};
+use crate::life::End;
+use crate::plan::{Behaviour, Disk, Knobs, Op, Outcome, Plan, Policy, Resource, Tag, VaryBy, Version, What};
 use crate::prng::Prng;
 use crate::world::HOSTS;
 
@@ -66,14 +67,45 @@ pub fn plan(seed: u64) -> Plan {
         (false, true) => prng.between(40, 120),
         (false, false) => prng.between(4, 40),
     };
-    let ops = (0..count)
+    let mut ops: Vec<Op> = (0..count)
         .map(|_| op(prng, &mood, &knobs, &resources, &moments))
         .collect();
+    let schedule = prng.next();
+    let mut knobs = knobs;
+    if prng.chance(50) {
+        knobs.disk = Some(disk(prng));
+        ops.extend((0..prng.below(4)).map(|_| crash(prng, mood.span)));
+    }
     Plan {
-        schedule: prng.next(),
+        schedule,
         knobs,
         resources,
         ops,
+    }
+}
+
+fn disk(prng: &mut Prng) -> Disk {
+    const KIB: u64 = 1 << 10;
+    let (size, segment) = match prng.below(10) {
+        0 => (256 * KIB, 32 * KIB),
+        1..=2 => (3 << 20, 512 * KIB),
+        _ => (64 << 20, 1 << 20),
+    };
+    Disk {
+        seed: prng.next(),
+        size,
+        segment,
+        cold_reads: prng.pick(&[0, 20, 100]),
+        second_hit: prng.chance(15),
+    }
+}
+
+fn crash(prng: &mut Prng, span: Ms) -> Op {
+    let end = if prng.chance(50) { End::Kill } else { End::PowerCut };
+    let rot = if prng.chance(20) { prng.between(1, 20) } else { 0 };
+    Op {
+        at: prng.below(span + 5 * SECOND),
+        what: What::Crash(end, rot),
     }
 }
 

@@ -210,6 +210,12 @@ pub fn judge_end(world: &World, number: usize, expected: &Expected) -> Judged<()
     }
 }
 
+/// Whether a piece of a body on the disk may be damaged, or have to make room, while it is read.
+fn disk_may_lose(world: &World, ledger: &Ledger) -> bool {
+    let disk = world.plan.knobs.disk.as_ref();
+    disk.is_some_and(|disk| !disk.is_roomy() || ledger.crashes.iter().any(|crash| crash.rot))
+}
+
 /// A body may break off only for a reason.
 pub fn judge_break(world: &World, number: usize, expected: &Expected, error: FetchError) -> Judged<()> {
     let mut ledger = world.ledger.lock();
@@ -229,7 +235,9 @@ pub fn judge_break(world: &World, number: usize, expected: &Expected, error: Fet
     let own_failed =
         own.any(|contact| contact.failed.is_some() || contact.given.as_ref().is_some_and(|given| given.cut));
     let fell_behind = error == FetchError::FellBehind
-        && !(world.plan.knobs.is_roomy() && source.given.as_ref().is_some_and(|given| given.shareable));
+        && (!world.plan.knobs.is_roomy()
+            || disk_may_lose(world, &ledger)
+            || !source.given.as_ref().is_some_and(|given| given.shareable));
     match brought_whole && !own_failed && !fell_behind {
         true => broken(
             "needless break",

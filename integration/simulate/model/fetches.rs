@@ -4,7 +4,7 @@ use super::policy::{lifetime, selects_same};
 use super::{Judged, broken};
 use crate::executor::Ms;
 use crate::ledger::{Contact, Ledger};
-use crate::plan::{Plan, VaryBy};
+use crate::plan::{Disk, Plan, VaryBy};
 
 /// How long an answer that may not be stored keeps its key from being collapsed, in milliseconds.
 const UNCACHEABLE: Ms = 120_000;
@@ -39,7 +39,7 @@ fn is_needless(plan: &Plan, ledger: &Ledger, first: usize, second: usize) -> boo
         && was_good(one)
         && is_fresh_for(one, two)
         && varies_alike(plan, one, two)
-        && nothing_between(ledger, first, second)
+        && nothing_between(plan, ledger, first, second)
 }
 
 fn is_for_all(plan: &Plan, ledger: &Ledger, contact: &Contact) -> bool {
@@ -76,8 +76,25 @@ fn varies_alike(plan: &Plan, one: &Contact, two: &Contact) -> bool {
         && selects_same(vary, one.selecting, two.selecting)
 }
 
+/// Within this time what has come is on the device, in milliseconds.
+const ON_DEVICE: Ms = 2_000;
+
+/// Invariant 6: whether a process ended between the two, and not all that the first brought was on the device, or stayed right.
+fn lost(plan: &Plan, ledger: &Ledger, first: usize, before: u64) -> bool {
+    let one = &ledger.contacts[first];
+    let roomy = plan.knobs.disk.as_ref().is_some_and(Disk::is_roomy);
+    let since = ledger
+        .crashes
+        .iter()
+        .filter(|crash| (one.begun.order..before).contains(&crash.at.order));
+    since.into_iter().any(|crash| {
+        let ended = one.ended.map(|ended| ended.at);
+        !roomy || crash.rot || ended.is_none_or(|ended| ended + ON_DEVICE > crash.at.at)
+    })
+}
+
 /// Nothing was purged, changed by a `POST`, uncacheable, or on its way at the same time.
-fn nothing_between(ledger: &Ledger, first: usize, second: usize) -> bool {
+fn nothing_between(plan: &Plan, ledger: &Ledger, first: usize, second: usize) -> bool {
     let (one, two) = (&ledger.contacts[first], &ledger.contacts[second]);
     let since = [one, two]
         .map(|contact| ledger.requests[contact.request].came.order)
@@ -87,7 +104,11 @@ fn nothing_between(ledger: &Ledger, first: usize, second: usize) -> bool {
     let purged = ledger
         .purges
         .iter()
-        .any(|purge| (since..two.begun.order).contains(&purge.done.order));
+        .any(|purge| purge.asked.order < two.begun.order && purge.done.order >= since)
+        || ledger
+            .purges_asked
+            .iter()
+            .any(|asked| (since..two.begun.order).contains(&asked.order));
     let of_key = |contact: &&Contact| contact.resource == one.resource && contact.secure == one.secure;
     let others = ledger
         .contacts
@@ -105,5 +126,5 @@ fn nothing_between(ledger: &Ledger, first: usize, second: usize) -> bool {
             let remembered = over.is_none_or(|over| over.at + UNCACHEABLE >= two.begun.at);
             other.unsafe_method || together || !good && remembered
         });
-    !purged && disturbing.next().is_none()
+    !purged && !lost(plan, ledger, first, two.begun.order) && disturbing.next().is_none()
 }

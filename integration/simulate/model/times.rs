@@ -56,7 +56,7 @@ impl<'a> Case<'a> {
                     && between.all(|contact| contact.begun.order < begun || contact.given.as_ref().is_none_or(has))
             }
         };
-        begun < purge.done.order && named
+        begun < purge.asked.order && named
     }
 
     /// Invariant 1, time: fetched for this request, or fresh, or as stale as is allowed.

@@ -50,6 +50,30 @@ pub struct Knobs {
     pub many_variants: bool,
     /// Polls between two turns of the RAM tier's housekeeping.
     pub housekeeping: u32,
+    /// The tier below RAM, if there is one.
+    pub disk: Option<Disk>,
+}
+
+/// The tier below RAM.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// Decides what of unsynced writes is left, and the like.
+    pub seed: u64,
+    /// Bytes of its files.
+    pub size: u64,
+    /// Bytes of a segment.
+    pub segment: u64,
+    /// Of a hundred reads, how many have to wait for the device.
+    pub cold_reads: u64,
+    /// Whether only what is asked for twice is written.
+    pub second_hit: bool,
+}
+
+impl Disk {
+    /// Whether nothing ever has to make room.
+    pub fn is_roomy(&self) -> bool {
+        self.size >= 64 << 20 && !self.second_hit
+    }
 }
 
 impl Default for Knobs {
@@ -69,6 +93,7 @@ impl Default for Knobs {
             spurious: false,
             many_variants: false,
             housekeeping: 8,
+            disk: None,
         }
     }
 }

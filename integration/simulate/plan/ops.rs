@@ -1,6 +1,7 @@
 //! What happens: clients ask, somebody purges.
 
 use crate::executor::Ms;
+use crate::life::End;
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub enum What {
     Ask(Ask),
     /// Somebody purges.
     Purge(Target, bool),
+    /// The process ends, and the next one begins; so many bits on the disk are flipped in between.
+    Crash(End, u64),
 }
 
 /// What is purged; beside it stands whether hard.

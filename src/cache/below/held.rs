@@ -126,6 +126,11 @@ impl Held {
         })
     }
 
+    /// Whether some of it is read from the SSD tier.
+    pub fn reads_below(&self) -> bool {
+        self.below.is_some()
+    }
+
     /// Whether all of it is in RAM.
     pub fn is_here(&self) -> bool {
         self.chunks.iter().all(|chunk| matches!(chunk, Chunk::Here(_)))

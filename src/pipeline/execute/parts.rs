@@ -128,7 +128,8 @@ impl Round<'_> {
             ..self.status
         };
         let shape = self.request.with_view(|view| shape(view, &head, true));
-        let rest = (!any_order).then(|| self.rest(&head)).flatten();
+        let may_lack = !any_order || held.reads_below();
+        let rest = may_lack.then(|| self.rest(&head)).flatten();
         let age = Some(head.freshness.age(now).as_secs());
         Answer::following(head, &shape, status, age, |segments| {
             Following::patched(held, follower, segments, rest)

@@ -63,6 +63,17 @@ pub struct Recovered {
     pub done: bool,
 }
 
+impl Recovered {
+    /// How far it has come, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        match (self.done, self.segments) {
+            (true, _) => 1.0,
+            (false, 0) => 0.0,
+            (false, segments) => (self.entered as f64 / segments as f64).min(1.0),
+        }
+    }
+}
+
 /// A point of the log: a segment, and an offset in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {

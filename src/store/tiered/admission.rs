@@ -20,6 +20,16 @@ pub enum Rule {
     SecondHit,
 }
 
+impl Rule {
+    /// What the configuration calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rule::Always => "always",
+            Rule::SecondHit => "second-hit",
+        }
+    }
+}
+
 /// Which responses are written to a disk, and how much a day.
 pub struct Admission {
     rule: Rule,
