@@ -14,16 +14,25 @@ pub enum Bug {
     SlowReaderHoldsFill,
     /// A reader that waits while the last piece arrives is not woken.
     LostWakeUp,
+    /// After a restart nobody knows what was purged before.
+    ForgottenPurges,
+    /// What came before a restart is as old as the process.
+    YoungerAfterRestart,
+    /// What comes from the SSD tier is not checked.
+    UncheckedBody,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 5] = [
+    pub const ALL: [Bug; 8] = [
         Bug::AnotherVersionsChunk,
         Bug::IgnoredPurge,
         Bug::ShortAsWhole,
         Bug::SlowReaderHoldsFill,
         Bug::LostWakeUp,
+        Bug::ForgottenPurges,
+        Bug::YoungerAfterRestart,
+        Bug::UncheckedBody,
     ];
 }
 

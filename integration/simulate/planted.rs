@@ -45,6 +45,21 @@ fn lost_wake_up() {
 }
 
 #[test]
+fn forgotten_purges() {
+    is_found(Bug::ForgottenPurges);
+}
+
+#[test]
+fn younger_after_restart() {
+    is_found(Bug::YoungerAfterRestart);
+}
+
+#[test]
+fn unchecked_body() {
+    is_found(Bug::UncheckedBody);
+}
+
+#[test]
 fn another_versions_chunk_by_hand() {
     plant(Some(Bug::AnotherVersionsChunk));
     let (_, violation) = crate::shrink::judge(&crate::scenarios::refreshed_slowly(), true);

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use super::key::Key;
 use super::object::{Head, MAX_VARIANTS, Selected, VaryIndex};
 use crate::clock::Now;
+use crate::planted::{self, Bug};
 use crate::policy::freshness::Freshness;
 use crate::policy::validator::validators;
 use crate::policy::vary::VarySpec;
@@ -180,7 +181,10 @@ fn read_freshness(reader: &mut Reader<'_>, stamp: &Stamp) -> Option<Freshness> {
     let response_date = SystemTime::UNIX_EPOCH + Duration::from_nanos(reader.u64()?);
     let initial_age = Duration::from_nanos(reader.u64()?);
     let elapsed = stamp.now.wall.max(stamp.not_before).duration_since(response_date);
-    let elapsed = elapsed.unwrap_or_default();
+    let elapsed = match planted::is(Bug::YoungerAfterRestart) {
+        true => stamp.now.monotonic,
+        false => elapsed.unwrap_or_default(),
+    };
     let response_time = stamp.now.monotonic.saturating_sub(elapsed);
     let before_it = elapsed - (stamp.now.monotonic - response_time);
     let lifetime = Duration::from_nanos(reader.u64()?);
