@@ -229,8 +229,8 @@ fn marks(files: &[PathBuf]) -> Vec<Mark> {
     files.iter().map(mark).collect()
 }
 
-/// An edge over what its folders have or, without any, with an empty cache.
-fn edge(config: Config, origins: Vec<Arc<dyn Fetch>>, clock: &Arc<dyn Clock>) -> Result<Edge, String> {
+/// An edge over what its folders have or, without any, with an empty cache. An error names its culprit and the mend.
+pub fn edge(config: Config, origins: Vec<Arc<dyn Fetch>>, clock: &Arc<dyn Clock>) -> Result<Edge, String> {
     let spawn = Arc::new(OnThisThread);
     if config.ssd.folders.is_empty() {
         let secret = Secret::random().map_err(|error| format!("the system gives no random bytes: {error}"))?;

@@ -20,6 +20,7 @@ mod pass;
 mod posted;
 mod purge;
 mod ranges;
+mod ssd;
 mod stale;
 mod targeted;
 mod timeouts;

@@ -34,7 +34,7 @@ pub struct Version {
     pub body: Body,
     /// Newest epoch at which no purge named this version, with [`SOFT`] set once a soft one did.
     checked: AtomicU64,
-    /// Monotonic seconds of the last use.
+    /// Monotonic seconds of the last use, and one more; 0: it has not been used.
     used: AtomicU64,
     /// Whether it is on the SSD tier, or on its way there.
     below: AtomicBool,
@@ -164,12 +164,12 @@ impl Version {
     /// Notes a use, for the choice of the variant that goes, and of what stays on the SSD tier. Says whether that is the first
     /// for a while, of which the tier is told.
     pub fn touch(&self, second: u64) -> bool {
-        let used = self.used.load(Ordering::Relaxed);
-        if used == second {
+        let (used, now) = (self.used.load(Ordering::Relaxed), second + 1);
+        if used == now {
             return false;
         }
-        self.used.store(second, Ordering::Relaxed);
-        used / TOLD_EVERY != second / TOLD_EVERY
+        self.used.store(now, Ordering::Relaxed);
+        used == 0 || used / TOLD_EVERY != now / TOLD_EVERY
     }
 
     /// Whether it is on the SSD tier, or on its way there.
@@ -346,7 +346,7 @@ impl Weigh for Entry {
 }
 
 impl Version {
-    /// Monotonic seconds of the last use.
+    /// Monotonic seconds of the last use, and one more; 0: it has not been used.
     pub fn last_used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }

@@ -9,11 +9,12 @@ mod message;
 mod origin;
 
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use verge::cache::{KeyParts, SchemeClass, Secret};
-use verge::clock::ManualClock;
+use verge::clock::{Clock, ManualClock};
 use verge::config::{self, Config, Speaks};
 use verge::listen::{Bound, OnThisThread, Server};
 use verge::origin::Fetch;
@@ -65,6 +66,10 @@ impl World {
     /// An edge of this configuration before this origin.
     pub fn of(config: Config, origin: Origin) -> World {
         let clock = ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+        World::of_clock(config, origin, clock)
+    }
+
+    fn of_clock(config: Config, origin: Origin, clock: ManualClock) -> World {
         let server = serve(config, clock.clone());
         World {
             address: server.addresses[0],
@@ -72,6 +77,20 @@ impl World {
             server,
             origin,
         }
+    }
+
+    /// The next process, over a copy of this one's folder `from`, which is `config`'s: what this one has not written is lost.
+    pub fn killed(self, from: &Path, config: Config) -> World {
+        let edge = self.server.edge();
+        let below = edge.cache.below().expect("there is a tier below RAM");
+        assert!(below.tier.disks()[0].ssd.flush(PATIENCE), "all is on the device");
+        let to = &config.ssd.folders[0].path;
+        std::fs::create_dir_all(to).unwrap();
+        for file in std::fs::read_dir(from).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+        World::of_clock(config, self.origin, self.clock)
     }
 
     /// A new connection to the edge.
@@ -115,13 +134,14 @@ pub fn serve(config: Config, clock: ManualClock) -> Server {
     let bound = Bound::new(&config.listen, config.threads).unwrap();
     let log = config.log.clone();
     let tls = terminator(&config, &clock);
-    let edge = Edge::new(
-        Arc::new(config),
-        origins,
-        Secret::new([7; 16]),
-        Arc::new(clock),
-        Arc::new(OnThisThread),
-    );
+    let clock: Arc<dyn Clock> = Arc::new(clock);
+    let edge = match config.ssd.folders.is_empty() {
+        true => {
+            let secret = Secret::new([7; 16]);
+            Edge::new(Arc::new(config), origins, secret, clock, Arc::new(OnThisThread))
+        }
+        false => verge::node::edge(config, origins, &clock).unwrap(),
+    };
     let access = AccessLog::open(&log, &edge.clock, &edge.telemetry).unwrap();
     let edge = Edge { access, ..edge };
     Server::start(Arc::new(edge), tls, bound).unwrap()
