@@ -261,6 +261,7 @@ fn sites(knobs: &Knobs) -> SiteTable {
         let site = Site {
             name: host.into(),
             purge_token: None,
+            ssd_quota: None,
             routes: vec![Arc::new(route)],
         };
         // The hosts differ, so none is taken.

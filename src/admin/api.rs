@@ -161,6 +161,7 @@ fn site(config: &Config, site: &Site) -> Value {
     json!({
         "name": &*site.name,
         "purge_method": site.purge_token.is_some(),
+        "ssd_quota": site.ssd_quota,
         "routes": site.routes.iter().map(|known| route(config, known)).collect::<Vec<_>>(),
     })
 }

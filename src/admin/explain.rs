@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::object::header_lines;
+use super::object::{brought, header_lines};
 use super::routes::{Call, Reply};
 use super::url::Url;
 use crate::node::Node;
@@ -56,7 +56,9 @@ pub(super) fn reply(node: &Arc<Node>, call: &Call) -> Reply {
             Some(None) => RequestLength::Unknown,
         },
     };
-    let explained = explain(&node.server.edge(), &view);
+    let edge = node.server.edge();
+    let brought = brought(&edge, &view.key_parts(), &view.fields);
+    let explained = explain(&edge, &view, &brought);
     let steps = explained
         .steps
         .iter()

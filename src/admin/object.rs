@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use super::routes::{Call, Reply};
 use super::url::Url;
 use crate::cache::object::{Body, Version};
+use crate::cache::{Brought, KeyParts};
 use crate::http1::MAX_FIELDS;
 use crate::node::Node;
+use crate::pipeline::Edge;
 use crate::policy::fields::{Field, RequestFields};
 use crate::purge::Verdict;
 
@@ -29,9 +32,11 @@ pub(super) fn reply(node: &Arc<Node>, call: &Call) -> Reply {
         Err(why) => return Reply::bad(why),
     };
     let lines: Vec<Field<'_>> = lines.iter().map(|(name, value)| Field { name, value }).collect();
+    let fields = RequestFields::new(&lines);
+    let hash = edge.cache.secret().key(&parts);
     let looked = edge
         .cache
-        .lookup(edge.cache.secret().key(&parts), &parts, &RequestFields::new(&lines));
+        .lookup_with(hash, &parts, &fields, &brought(&edge, &parts, &fields));
     match looked.version {
         Some(version) => {
             let mut shown = shown(&version, now);
@@ -44,6 +49,13 @@ pub(super) fn reply(node: &Arc<Node>, call: &Call) -> Reply {
             format!("nothing usable is stored for it ({})", looked.miss.token()),
         ),
     }
+}
+
+/// What a request would find below RAM. Not for threads that serve.
+pub(super) fn brought(edge: &Edge, parts: &KeyParts<'_>, fields: &RequestFields<'_>) -> Brought {
+    let hash = edge.cache.secret().key(parts);
+    let now = || edge.clock.now();
+    Handle::current().block_on(edge.cache.bring_all(hash, parts, fields, &now))
 }
 
 /// A field's name and value.
@@ -83,6 +95,7 @@ fn shown(version: &Version, now: std::time::Duration) -> Value {
         "fields": fields,
         "bytes": length,
         "stored": tier,
+        "on_ssd": version.is_below(),
         "age_seconds": head.freshness.age(now).as_secs(),
         "lifetime_seconds": head.freshness.lifetime.as_secs(),
         "heuristic": head.freshness.heuristic,

@@ -46,7 +46,7 @@ use crate::telemetry::Count;
 const MAX_REMEMBERED_PURGES: usize = 100_000;
 
 /// Purges that it may remember for the sake of what the tier below RAM has. With more, what is there from before counts as purged.
-const MOST_REMEMBERED_FOR_BELOW: usize = 1_000_000;
+const MOST_REMEMBERED_FOR_BELOW: usize = 200_000;
 
 /// Sizes and limits of the cache.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,6 +131,8 @@ pub struct Cache {
     pub ended: FillCounts,
     /// Held while an index is read and replaced, so that no variant is lost, and while anything stored is.
     index_change: Mutex<()>,
+    /// With more purges than this it is looked which can be forgotten.
+    sweep_beyond: AtomicUsize,
     /// How often anything was stored, by a part of what it is stored under.
     stores: Box<[AtomicU64]>,
 }
@@ -170,6 +172,7 @@ impl Cache {
             keys_under_way: Arc::default(),
             ended: FillCounts::default(),
             index_change: Mutex::new(()),
+            sweep_beyond: AtomicUsize::new(MAX_REMEMBERED_PURGES),
             stores: (0..STORES).map(|_| AtomicU64::new(0)).collect(),
         }
     }
@@ -274,8 +277,11 @@ impl Cache {
 
     fn enter(&self, selector: &Selector, mode: Mode) -> Epoch {
         let epoch = self.purges.purge(selector, mode);
-        if self.purges.remembered() > MAX_REMEMBERED_PURGES {
+        if self.purges.remembered() > self.sweep_beyond.load(Ordering::Relaxed) {
             self.sweep();
+            // What the tier below RAM has from before keeps some from being forgotten.
+            let beyond = MAX_REMEMBERED_PURGES.max(self.purges.remembered() + MAX_REMEMBERED_PURGES / 2);
+            self.sweep_beyond.store(beyond, Ordering::Relaxed);
         }
         epoch
     }

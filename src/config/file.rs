@@ -148,6 +148,7 @@ table! {
         purge_token: Text,
         client_certificates: Text,
         client_ca: Text,
+        ssd_quota: Text,
         routes: Many<Route>,
     }
     with settings: Settings

@@ -180,6 +180,8 @@ pub struct Site {
     pub name: Arc<str>,
     /// What those who purge in it by `PURGE` must know; without one, nobody can.
     pub purge_token: Option<SecretText>,
+    /// Bytes that it may have of the SSD tier; without a quota, all.
+    pub ssd_quota: Option<u64>,
     /// First match wins; the last matches every path.
     pub routes: Vec<Arc<Route>>,
 }

@@ -52,6 +52,7 @@ fn site(resolver: &mut Resolver, file: &File, site: &At<file::Site>, hosts: &[St
     let name = name(resolver, typed, hosts, table);
     Site {
         purge_token: resolver.token(&typed.purge_token),
+        ssd_quota: resolver.parsed(&typed.ssd_quota, None, |text| parse_size(text).map(Some)),
         routes: routes(resolver, file, site, &name),
         name,
     }

@@ -148,7 +148,7 @@ pub(super) fn decide_in(
         return Decision::Serve(serve);
     }
     match judge(edge, request, route, &directives, &looked, now) {
-        Judged::Serve(serve) => Decision::Serve(serve),
+        Judged::Serve(serve) => Decision::Serve(said_where(serve, brought)),
         // It would wait for the very fetch that it is.
         Judged::Fetch(..) | Judged::Missing if goes_round() => Decision::Refuse(LOOP),
         Judged::Fetch(fwd, detail) => Decision::Fetch(
@@ -173,6 +173,13 @@ pub(super) fn decide_in(
         ),
         Judged::Refuse(refused) => Decision::Refuse(refused),
     }
+}
+
+/// Says of what is not all from RAM that it is not.
+fn said_where(mut serve: Serve, brought: &Brought) -> Serve {
+    let from_below = serve.held.is_some() || !brought.is_empty();
+    serve.status.detail = serve.status.detail.or(from_below.then_some("ssd"));
+    serve
 }
 
 /// RFC 9111 4.1: where the request's own variant is not stored, a fresh one of which no better can be had by its preferences.

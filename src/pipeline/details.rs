@@ -35,6 +35,7 @@ pub const DETAILS: &[Detail] = &[
         "stale-if-error",
         "Served stale in place of an error of the origin (RFC 5861 4).",
     ),
+    detail("ssd", "A hit, some of which was not in RAM but on the SSD tier."),
     detail(
         "body-evicted",
         "A part of the stored body had to make room, so all is fetched anew.",
@@ -92,6 +93,10 @@ pub const DETAILS: &[Detail] = &[
     ),
     detail("purged", "PURGE was done."),
     detail("purge-token", "PURGE needs the site's purge_token."),
+    detail(
+        "purge-not-kept",
+        "PURGE was done, but could not be written to the journal: a crash may undo it.",
+    ),
     detail(
         "request-no-store",
         "Not stored: the request said no-store (RFC 9111 5.2.1.5).",

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicUsize;
 
 use crate::cache::{Below, Cache, Purged, Secret};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Site};
 use crate::origin::Fetch;
 use crate::purge::{Mode, Selector};
 use crate::telemetry::access::AccessLog;
@@ -73,6 +73,7 @@ impl Edge {
         spawn: Arc<dyn Spawn>,
     ) -> Self {
         let cache = Cache::with_below(config.cache.clone(), below);
+        set_quotas(&cache, &config);
         Edge::over(config, cache, origins, clock, spawn)
     }
 
@@ -121,6 +122,7 @@ impl Edge {
                 .map_or_else(Arc::default, |place| Arc::clone(&self.origins[place].under_way)),
             max_fetches: origin.max_fetches,
         };
+        set_quotas(&self.cache, &config);
         Edge {
             cache: Arc::clone(&self.cache),
             sites: counts(&self.telemetry, &config),
@@ -151,6 +153,13 @@ impl Edge {
     /// The place of the origin of this name.
     pub fn place_of(&self, origin: &str) -> Option<usize> {
         self.config.origins.iter().position(|known| known.reach.name == origin)
+    }
+}
+
+fn set_quotas(cache: &Cache, config: &Config) {
+    let quota = |site: &Site| Some((Arc::clone(&site.name), site.ssd_quota?));
+    if let Some(below) = cache.below() {
+        below.tier.set_quotas(config.sites.iter().filter_map(quota).collect());
     }
 }
 

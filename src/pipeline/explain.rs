@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::decide::{Decision, Fetch, Refused, decide, find};
+use super::decide::{Decision, Fetch, Refused, decide_in, find};
 use super::details::meaning;
 use super::edge::Edge;
 use super::purge_method;
 use super::request::RequestView;
 use crate::cache::object::Version;
-use crate::cache::{Looked, Remembered};
+use crate::cache::{Brought, Looked, Remembered};
 use crate::config::{Found, Route};
 use crate::policy::cache_status::{self, CacheStatus, Fwd};
 
@@ -32,8 +32,8 @@ pub struct Explanation {
     pub means: Option<&'static str>,
 }
 
-/// Decides on a request that nobody has made.
-pub fn explain(edge: &Edge, request: &RequestView<'_>) -> Explanation {
+/// Decides on a request that nobody has made; `brought` is what it would find below RAM.
+pub fn explain(edge: &Edge, request: &RequestView<'_>, brought: &Brought) -> Explanation {
     let now = edge.clock.monotonic();
     let mut steps = vec![("request", asked(request))];
     let found = find(edge, request);
@@ -42,10 +42,10 @@ pub fn explain(edge: &Edge, request: &RequestView<'_>) -> Explanation {
     }
     let decision = match purge_method::judge(found, request) {
         Some(judged) => Decision::Refuse(judged),
-        None => decide(edge, request, now),
+        None => decide_in(edge, found, request, brought, now),
     };
     if let Decision::Serve(_) | Decision::Fetch(..) = decision {
-        steps.extend(stored(edge, request, now));
+        steps.extend(stored(edge, request, brought, now));
     }
     let mut judged = judged(&decision);
     if let Decision::Fetch(..) = decision
@@ -108,13 +108,13 @@ fn routed(edge: &Edge, found: &Found<'_>) -> Vec<(&'static str, String)> {
 }
 
 /// Key, what is stored under it, and the arithmetic of its freshness.
-fn stored(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Vec<(&'static str, String)> {
+fn stored(edge: &Edge, request: &RequestView<'_>, brought: &Brought, now: Duration) -> Vec<(&'static str, String)> {
     let parts = request.key_parts();
     let hash = edge.cache.secret().key(&parts);
     let query = parts.query.map_or("none".to_owned(), |query| format!("`{query}`"));
     let (scheme, host, path) = (parts.scheme.name(), parts.host, parts.path);
     let mut steps = vec![("key", format!("{hash:032x} of {scheme}, {host}, {path}, query {query}"))];
-    let looked = edge.cache.lookup(hash, &parts, &request.fields);
+    let looked = edge.cache.lookup_with(hash, &parts, &request.fields, brought);
     match &looked.version {
         None => steps.push(("stored", format!("nothing that may be used ({})", looked.miss.token()))),
         Some(version) => steps.extend(version_steps(version, &looked, now)),
@@ -144,7 +144,12 @@ fn version_steps(version: &Version, looked: &Looked, now: Duration) -> Vec<(&'st
     let length = head
         .content_length
         .map_or(String::new(), |length| format!(", {length} bytes"));
-    steps.push(("stored", format!("{}{length}{purged}", head.status)));
+    let below = if version.is_below() {
+        ", on the SSD tier too"
+    } else {
+        ""
+    };
+    steps.push(("stored", format!("{}{length}{purged}{below}", head.status)));
     let freshness = &head.freshness;
     let (initial, resident) = (freshness.initial_age, now.saturating_sub(freshness.response_time));
     steps.push((

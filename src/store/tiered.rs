@@ -1,8 +1,11 @@
 //! The tier below RAM as the cache sees it: one disk or several, what is admitted to them, and reads that hold nobody up.
 
 mod admission;
+mod quota;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -12,6 +15,8 @@ use crate::purge::{Epoch, Reserve};
 use crate::telemetry::Count;
 
 pub use admission::{Admission, Rule};
+
+use quota::Quotas;
 
 /// A disk, and what the operator calls it.
 pub struct DiskStore {
@@ -25,6 +30,7 @@ pub struct DiskStore {
 pub struct Tier {
     disks: Vec<DiskStore>,
     admission: Admission,
+    quotas: Quotas,
     /// Look-ups that RAM could not answer and this tier did.
     pub hits: Count,
     /// Look-ups that neither could.
@@ -36,7 +42,9 @@ pub struct Tier {
 impl Tier {
     /// A tier of these disks, of which there is at least one, and which share a secret.
     pub fn new(disks: Vec<DiskStore>, admission: Admission) -> Tier {
+        let capacity = disks.iter().map(|disk| disk.ssd.capacity()).sum();
         Tier {
+            quotas: Quotas::new(capacity),
             disks,
             admission,
             hits: Count::default(),
@@ -92,9 +100,14 @@ impl Tier {
         }
     }
 
-    /// Whether what would be stored under `id` is to be kept here.
-    pub fn admits(&self, id: u128, now: std::time::Duration) -> bool {
-        let admitted = self.admission.admits(id, now);
+    /// From now on these sites may have so many bytes each; the others as many as there are.
+    pub fn set_quotas(&self, quotas: HashMap<Arc<str>, u64>) {
+        self.quotas.set(quotas);
+    }
+
+    /// Whether what would be stored under `id` for `site`, of so many bytes, is to be kept here.
+    pub fn admits(&self, id: u128, site: &str, bytes: u64, now: Duration) -> bool {
+        let admitted = self.admission.admits(id, now) && self.quotas.have_room(site, bytes);
         if !admitted {
             self.not_admitted.up();
         }
@@ -102,12 +115,13 @@ impl Tier {
     }
 
     /// Whether what is in RAM and not here is worth keeping here because it was asked for again.
-    pub fn admits_on_a_hit(&self, now: std::time::Duration) -> bool {
-        self.admission.admits_on_a_hit(now)
+    pub fn admits_on_a_hit(&self, site: &str, bytes: u64, now: Duration) -> bool {
+        self.admission.admits_on_a_hit(now) && self.quotas.have_room(site, bytes)
     }
 
-    /// Takes a record to be stored. Never waits; whether there was room for it, the disk's figures say.
-    pub fn put(&self, record: Record) {
+    /// Takes a record of a site to be stored. Never waits; whether there was room for it, the disk's figures say.
+    pub fn put(&self, record: Record, site: &str) {
+        self.quotas.wrote(site, record.bytes() as u64);
         self.admission.wrote(record.bytes() as u64);
         let _ = self.disk(record.name).put(record);
     }

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
+use super::super::Cache;
 use super::super::object::{Body, Entry, Head, VaryIndex, Version};
 use super::super::record::{self, Place};
-use super::super::{Cache, Key};
 use crate::store::CHUNK;
 use crate::store::ssd::{Kind, Record, milliseconds};
 use crate::store::tiered::Tier;
@@ -26,6 +26,7 @@ const CHUNKS_TOLD: u64 = 64;
 pub struct Keeper {
     tier: Arc<Tier>,
     key: Bytes,
+    site: Arc<str>,
     body: u128,
     generation: u64,
 }
@@ -35,6 +36,7 @@ impl Keeper {
         Keeper {
             tier: Arc::clone(tier),
             key: head.key.parts().to_bytes(),
+            site: Arc::clone(&head.site),
             body: head.body,
             generation: head.generation,
         }
@@ -42,7 +44,7 @@ impl Keeper {
 
     /// Gives it the chunk of index `index`.
     pub(in super::super) fn keep(&self, index: u32, chunk: Bytes) {
-        self.tier.put(Record {
+        let record = Record {
             kind: Kind::Chunk,
             name: self.body,
             part: index,
@@ -54,7 +56,8 @@ impl Keeper {
             generation: self.generation,
             began: 0,
             expires: u64::MAX,
-        });
+        };
+        self.tier.put(record, &self.site);
     }
 }
 
@@ -62,7 +65,9 @@ impl Cache {
     /// If what is fetched for `id` is to be kept on the SSD tier as well: what keeps its chunks there.
     pub(in super::super) fn keeper(&self, head: &Head, id: u128, now: Duration) -> Option<Keeper> {
         let below = self.below.as_ref()?;
-        below.tier.admits(id, now).then(|| Keeper::new(&below.tier, head))
+        let bytes = head.content_length.unwrap_or(0);
+        let admitted = below.tier.admits(id, &head.site, bytes, now);
+        admitted.then(|| Keeper::new(&below.tier, head))
     }
 
     /// Whether a body of so many bytes, for which RAM has no room, can go to the SSD tier.
@@ -108,7 +113,7 @@ impl Cache {
             Body::Chunked { length, .. } => (Place::Chunks(*length), Bytes::new()),
             Body::Filling(_) => return,
         };
-        tier.put(Record {
+        let record = Record {
             kind: Kind::Head,
             name: id,
             part: 0,
@@ -119,11 +124,12 @@ impl Cache {
             generation: head.generation,
             began: milliseconds(head.freshness.response_date),
             expires: milliseconds(of_use_until(head)),
-        });
+        };
+        tier.put(record, &head.site);
         if head.vary.is_some()
             && let Some(Entry::Index(index)) = self.ram.get(head.key.hash)
         {
-            put_index(tier, &head.key, &index);
+            put_index(tier, head, &index);
         }
     }
 
@@ -133,7 +139,7 @@ impl Cache {
         if let Some(below) = self.below.as_ref().filter(|_| first_for_a_while) {
             match version.is_below() {
                 true => tell_use(&below.tier, version, id),
-                false if below.tier.admits_on_a_hit(now) => self.sink(&below.tier, version, id),
+                false if admits_now(&below.tier, version, now) => self.sink(&below.tier, version, id),
                 false => {}
             }
         }
@@ -160,6 +166,11 @@ impl Cache {
     }
 }
 
+fn admits_now(tier: &Tier, version: &Version, now: Duration) -> bool {
+    let head = &version.head;
+    tier.admits_on_a_hit(&head.site, head.content_length.unwrap_or(0), now)
+}
+
 fn tell_use(tier: &Tier, version: &Version, id: u128) {
     tier.hit(id, 0);
     let length = version.head.content_length.unwrap_or(0);
@@ -170,22 +181,23 @@ fn tell_use(tier: &Tier, version: &Version, id: u128) {
 }
 
 /// Gives the variants of a key to the SSD tier, unless it has them.
-fn put_index(tier: &Tier, key: &Key, index: &VaryIndex) {
+fn put_index(tier: &Tier, head: &Head, index: &VaryIndex) {
     if index.below.swap(true, Ordering::Relaxed) {
         return;
     }
-    tier.put(Record {
+    let record = Record {
         kind: Kind::Index,
-        name: key.hash,
+        name: head.key.hash,
         part: 0,
-        key: key.parts().to_bytes(),
+        key: head.key.parts().to_bytes(),
         meta: record::write_index(index),
         body: Bytes::new(),
         epoch: u64::MAX,
         generation: 0,
         began: 0,
         expires: u64::MAX,
-    });
+    };
+    tier.put(record, &head.site);
 }
 
 /// Until when it may answer, or be asked about.

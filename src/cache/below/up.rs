@@ -84,6 +84,22 @@ impl Cache {
         None
     }
 
+    /// Brings up all that a look-up lacks, however long that takes.
+    pub async fn bring_all(
+        &self,
+        hash: u128,
+        parts: &KeyParts<'_>,
+        fields: &RequestFields<'_>,
+        now: &(dyn Fn() -> Now + Sync),
+    ) -> Brought {
+        let mut brought = Brought::default();
+        while let Some(wanted) = self.bring_up(hash, parts, fields, &mut brought, now) {
+            let record = self.read_below(&wanted).await;
+            self.take_up(&wanted, record, parts, &mut brought, now);
+        }
+        brought
+    }
+
     /// Reads what has to be read from a device.
     pub async fn read_below(&self, wanted: &Wanted) -> Option<CheckedRecord> {
         let tier = Arc::clone(&self.below.as_ref()?.tier);
