@@ -184,7 +184,10 @@ fn every_metric_is_exported_once_and_counts() {
         "verge_certificate_expiry_timestamp_seconds",
         "verge_origin_errors_total",
     ];
-    let edge = Watched::new("");
+    let folder = tempfile::tempdir().unwrap();
+    let disk = format!("cache.ssd = [{{ path = {:?}, size = \"64MiB\" }}]", folder.path());
+    let origin = Origin::start();
+    let edge = Watched::of(configuration(&format!("http://{}", origin.address), &disk, ""), origin);
     edge.store("/a");
     let mut client = edge.client();
     client.send("POST", "/b", "12345");
@@ -209,6 +212,7 @@ fn every_metric_is_exported_once_and_counts() {
         "verge_purges_total{selector=\"tag\",mode=\"soft\"} 1\n",
         "verge_reloads_total{outcome=\"done\"} 1\n",
         "verge_ram_entries{pool=\"entries\"} 1\n",
+        "verge_ssd_lookups_total{result=\"miss\"} 1\n",
         "verge_ready 1\n",
     ] {
         assert!(scrape.contains(line), "{line:?} is not in\n{scrape}");

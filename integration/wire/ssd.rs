@@ -1,6 +1,10 @@
 //! The SSD tier: what a process finds of what the one before it stored, and what RAM alone could not hold.
 
+use std::sync::Arc;
+
+use verge::clock::Clock;
 use verge::config::Config;
+use verge::origin::Fetch;
 use verge::purge::{Mode, Selector};
 
 use crate::harness::{Origin, World, bytes, configuration, key, request};
@@ -321,5 +325,54 @@ fn what_is_damaged_is_fetched_anew() {
         client.get(path);
         world.origin.rx().ok(FIELDS, bytes(length));
         client.rx().expect(200, bytes(length)).cached("fwd=uri-miss");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_refused_with_the_mend() {
+    let disk = Disk::new();
+    let world = disk.start();
+    world.store("/a", FIELDS, "a");
+    let refused = |config: Config| {
+        let origins =
+            vec![Arc::new(verge::origin::Origin::new(config.origins[0].reach.clone()).unwrap()) as Arc<dyn Fetch>];
+        let clock: Arc<dyn Clock> = Arc::new(world.clock.clone());
+        verge::node::edge(config, origins, &clock).err().expect("it is refused")
+    };
+    let names = |error: &str, words: &str| {
+        let path = disk.path(disk.lives.get());
+        assert!(
+            error.contains(&path.display().to_string()) && error.contains(words),
+            "{error}"
+        );
+    };
+    names(&refused(disk.config(&world.origin)), "another process uses this folder");
+    disk.lives.set(1);
+    std::fs::write(disk.path(1), "a file").unwrap();
+    names(&refused(disk.config(&world.origin)), "make it, and give it to the user");
+    for (life, change, words) in [
+        (2, 16, "version 254 of the format"),
+        (3, 40, "the superblock is damaged"),
+    ] {
+        disk.lives.set(life);
+        std::fs::create_dir(disk.path(life)).unwrap();
+        let mut superblock = std::fs::read(disk.path(0).join("superblock")).unwrap();
+        for copy in superblock.chunks_mut(4096) {
+            copy[change] ^= 255;
+        }
+        std::fs::write(disk.path(life).join("superblock"), superblock).unwrap();
+        names(&refused(disk.config(&world.origin)), words);
+    }
+}
+
+#[test]
+fn a_folder_that_is_taken_away_ends_nothing() {
+    let disk = Disk::new();
+    let world = disk.start();
+    world.store("/a", FIELDS, bytes(100_000));
+    std::fs::remove_dir_all(disk.path(0)).unwrap();
+    world.fetch("/a").expect(200, bytes(100_000)).cached("hit");
+    for path in ["/b", "/c"] {
+        world.store(path, FIELDS, bytes(100_000));
     }
 }

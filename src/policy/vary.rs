@@ -72,12 +72,47 @@ impl VarySpec {
                 out(&[0]);
                 continue;
             }
-            let mut length = 0u64;
-            canonical(fields, name, &mut |bytes| length += bytes.len() as u64);
+            let mut value = Value::new();
+            canonical(fields, name, &mut |bytes| value.push(bytes));
             out(&[1]);
-            out(&length.to_le_bytes());
-            canonical(fields, name, out);
+            out(&value.length.to_le_bytes());
+            match value.whole() {
+                Some(whole) => out(whole),
+                None => canonical(fields, name, out),
+            }
         }
+    }
+}
+
+/// The pieces of a value, put together as far as they have room, so that nearly all need to be made only once.
+struct Value {
+    bytes: [u8; 256],
+    length: u64,
+}
+
+impl Value {
+    fn new() -> Self {
+        Value {
+            bytes: [0; 256],
+            length: 0,
+        }
+    }
+
+    fn push(&mut self, piece: &[u8]) {
+        let rest = usize::try_from(self.length)
+            .ok()
+            .and_then(|at| self.bytes.get_mut(at..));
+        if let Some(room) = rest.and_then(|rest| rest.get_mut(..piece.len())) {
+            room.copy_from_slice(piece);
+        }
+        self.length += piece.len() as u64;
+    }
+
+    /// All of it, if there was room.
+    fn whole(&self) -> Option<&[u8]> {
+        usize::try_from(self.length)
+            .ok()
+            .and_then(|length| self.bytes.get(..length))
     }
 }
 
