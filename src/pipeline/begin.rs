@@ -32,6 +32,10 @@ pub struct Work {
     record: Record,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of the one kind, and Work is boxed"
+)]
 enum Task {
     Decided(Decision, FromBelow),
     Purge(purge_method::Asked),

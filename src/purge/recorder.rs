@@ -89,8 +89,8 @@ impl Recorder {
         let awaited = entries.iter().any(|entry| entry.told.is_some());
         let written = noted.and_then(|()| if awaited { journal.sync() } else { Ok(()) });
         for told in entries.into_iter().filter_map(|entry| entry.told) {
-            let result = written.as_ref().map(|()| ());
-            _ = told.send(result.map_err(|error| io::Error::new(error.kind(), error.to_string())));
+            let failed = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
+            _ = told.send(written.as_ref().copied().map_err(failed));
         }
         if journal.is_to_be_compacted() {
             // It is tried again with the next purge.

@@ -152,7 +152,7 @@ impl Cache {
             (None, Some(record)) => match self.read_entry(below, record, parts, now()) {
                 Some(Read::Entry(entry)) => Some(entry),
                 Some(Read::Half(head, length)) => {
-                    brought.half = Some((id, Arc::new(head), length));
+                    brought.half = Some((id, head, length));
                     return;
                 }
                 None => None,
@@ -206,7 +206,7 @@ impl Cache {
                 let name = head.body;
                 let body = match place {
                     Place::Inside => Body::Whole(self.ram.gauge().hold(record.body)),
-                    Place::Chunks(length) if length <= CHUNK as u64 => return Some(Read::Half(head, length)),
+                    Place::Chunks(length) if length <= CHUNK as u64 => return Some(Read::Half(Arc::new(head), length)),
                     Place::Chunks(length) => Body::Chunked { name, length },
                 };
                 Some(Read::Entry(version(Arc::new(head), body)))
@@ -225,7 +225,7 @@ impl Cache {
 enum Read {
     Entry(Entry),
     /// A head, whose body is one chunk of so many bytes.
-    Half(Head, u64),
+    Half(Arc<Head>, u64),
 }
 
 fn whole(cache: &Cache, head: Arc<Head>, length: u64, record: &CheckedRecord) -> Option<Entry> {

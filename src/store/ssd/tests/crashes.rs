@@ -206,8 +206,9 @@ fn whatever_fails_only_what_was_stored_is_found() {
         match told {
             Ok((hits, misses)) => found = [found[0] + hits, found[1] + misses],
             Err(panic) => {
-                eprintln!("VERGE_SSD_SEED={seed} replays this");
-                std::panic::resume_unwind(panic);
+                let text = panic.downcast_ref::<String>().cloned();
+                let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                panic!("VERGE_SSD_SEED={seed} replays this: {}", text.unwrap_or_default());
             }
         }
     }
