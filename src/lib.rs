@@ -1,5 +1,7 @@
 //! Verge: a caching reverse proxy and CDN edge node. The modules, in the order a request meets them.
 
+/// Signed URLs: who may have what.
+pub mod access;
 /// Health, metrics and the JSON API.
 pub mod admin;
 /// Keys, versions, look-up, and fills that many clients share.

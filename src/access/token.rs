@@ -1,0 +1,94 @@
+//! Where a request carries its token, for dialects that leave it to the site.
+
+use std::sync::Arc;
+
+use super::{Reason, Request, Strip, cookie, query};
+
+/// The longest token that is read.
+pub(super) const LONGEST: usize = 8 * 1024;
+
+/// A place where a token may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A parameter of the query.
+    Query(Arc<str>),
+    /// A cookie.
+    Cookie(Arc<str>),
+    /// A field, in lower case; `Bearer` before the token is left out in `authorization`.
+    Field(Arc<str>),
+}
+
+impl Place {
+    /// Reads `query:NAME`, `cookie:NAME` or `header:NAME`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("`{text}` is no place of a token; write \"query:NAME\", \"cookie:NAME\" or \"header:NAME\"");
+        let (kind, name) = text.split_once(':').ok_or_else(wrong)?;
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(token) {
+            return Err(wrong());
+        }
+        match kind {
+            "query" => Ok(Place::Query(name.into())),
+            "cookie" => Ok(Place::Cookie(name.into())),
+            "header" => Ok(Place::Field(name.to_ascii_lowercase().into())),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+/// A token as it came, and what of the request carried it.
+#[derive(Clone, Debug)]
+pub(super) struct Found<'a, 'p> {
+    pub(super) text: &'a str,
+    pub(super) strip: Strip<'p>,
+}
+
+/// The token in the first of the places that has one.
+pub(super) fn find<'a, 'p>(request: &Request<'a>, places: &'p [Place]) -> Result<Found<'a, 'p>, Reason> {
+    for place in places {
+        let Some(found) = at(request, place)? else { continue };
+        return match found.text.len() {
+            0 => Err(Reason::Missing),
+            len if len > LONGEST => Err(Reason::Malformed),
+            _ => Ok(found),
+        };
+    }
+    Err(Reason::Missing)
+}
+
+fn at<'a, 'p>(request: &Request<'a>, place: &'p Place) -> Result<Option<Found<'a, 'p>>, Reason> {
+    let mut strip = Strip::default();
+    let text = match place {
+        Place::Query(name) => {
+            let taken = query::take(request.query, [name])?;
+            strip.query = taken.ranges();
+            taken.value(0)
+        }
+        Place::Cookie(name) => {
+            strip.cookies.push(name);
+            cookie::find(request.fields, name)?
+        }
+        Place::Field(name) => {
+            strip.field = Some(name);
+            in_field(request, name)?
+        }
+    };
+    Ok(text.map(|text| Found { text, strip }))
+}
+
+fn in_field<'a>(request: &Request<'a>, name: &str) -> Result<Option<&'a str>, Reason> {
+    let lines = request.fields.lines().iter();
+    let mut values = lines.filter(|line| line.name.eq_ignore_ascii_case(name.as_bytes()));
+    let Some(line) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Reason::Twice);
+    }
+    let value = std::str::from_utf8(line.value).map_err(|_| Reason::Malformed)?;
+    if name != "authorization" {
+        return Ok(Some(value));
+    }
+    // RFC 6750 2.1; what is under another scheme is no token of ours.
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    Ok(scheme.eq_ignore_ascii_case("bearer").then_some(token.trim_start()))
+}
