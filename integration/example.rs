@@ -77,13 +77,14 @@ fn shown(config: &Config) -> String {
         cache,
         origins,
         sites,
+        keys,
         files: _,
         warnings,
     } = config;
     let sites: Vec<_> = sites.iter().collect();
     format!(
         "{threads:#?}\n{admin:#?}\n{drain:#?}\n{reload:#?}\n{log:#?}\n{listen:#?}\n{tls:#?}\n{client:#?}\n{cache:#?}\n\
-         {origins:#?}\n{sites:#?}\n{warnings:#?}"
+         {origins:#?}\n{sites:#?}\n{keys:#?}\n{warnings:#?}"
     )
 }
 
@@ -92,7 +93,7 @@ fn name_keys(path: &str, value: &toml::Value, keys: &mut BTreeSet<String>) {
     match value {
         toml::Value::Table(table) => {
             for (key, value) in table {
-                let path = if path == "origins" {
+                let path = if path == "origins" || path == "keys" {
                     join(path, "*")
                 } else {
                     join(path, key)

@@ -188,6 +188,7 @@ fn sites(knobs: &Knobs) -> SiteTable {
             secure_only: false,
             redirect_to_https: None,
             hsts: None,
+            signed: None,
             max_body: 1 << 20,
             terms: reuse::Terms {
                 stale_while_revalidate: Duration::from_secs(knobs.swr),

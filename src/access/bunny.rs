@@ -62,13 +62,24 @@ impl<'a> Parameters<'a> {
             if name.is_empty() || name.contains(['=', '&']) || value.contains('&') {
                 return Err(Reason::Ambiguous);
             }
-            match parameters.rest.last() {
-                Some((last, _)) if **last == *name => return Err(Reason::Twice),
-                Some((last, _)) if **last > *name => return Err(Reason::Query),
-                _ => parameters.rest.push((name, value)),
-            }
+            parameters.rest.push((name, value));
         }
+        parameters.in_order()?;
         Ok(parameters)
+    }
+
+    /// What is signed stands in one order, and is there once.
+    fn in_order(&self) -> Result<(), Reason> {
+        let count = |name: &str| self.rest.iter().filter(|(known, _)| *known == name).count();
+        if count(IGNORE) > 1 || count("token_path") > 1 {
+            return Err(Reason::Twice);
+        }
+        let mut neighbours = self.rest.windows(2).filter(|_| !self.ignores_others());
+        neighbours.try_for_each(|pair| match pair[0].0.cmp(&pair[1].0) {
+            std::cmp::Ordering::Less => Ok(()),
+            std::cmp::Ordering::Equal => Err(Reason::Twice),
+            std::cmp::Ordering::Greater => Err(Reason::Query),
+        })
     }
 
     fn get(&self, name: &str) -> Option<&str> {

@@ -21,6 +21,7 @@ table! {
         client: Client,
         cache: Cache,
         origins: Named<Origin>,
+        keys: Named<SigningKey>,
         sites: Many<Site>,
     }
 }
@@ -130,6 +131,38 @@ table! {
 }
 
 table! {
+    /// `[keys.NAME]`
+    SigningKey {
+        secret: Text,
+        encoding: Text,
+        public_key: Text,
+        private_key: Text,
+        id: Text,
+    }
+}
+
+table! {
+    /// `signed` of a site or route
+    Signed {
+        dialect: Text,
+        keys: Texts,
+        token: Texts,
+        skew: Text,
+        keep: Key<bool>,
+        expired_status: Key<u16>,
+        login: Text,
+        weak: Texts,
+        salt: Text,
+        expression: Text,
+        expires_parameter: Text,
+        issuer: Text,
+        audience: Text,
+        path_claim: Text,
+        region: Text,
+    }
+}
+
+table! {
     /// `[[sites]]`
     Site {
         hosts: Required<Vec<At<String>>>,
@@ -163,6 +196,7 @@ table! {
         redirect_to_https: Key<bool>,
         https_port: Key<u16>,
         hsts: Text,
+        signed: Key<Signed>,
     }
 }
 
@@ -180,6 +214,7 @@ impl Settings {
             redirect_to_https: self.redirect_to_https.or(&outer.redirect_to_https),
             https_port: self.https_port.or(&outer.https_port),
             hsts: self.hsts.or(&outer.hsts),
+            signed: self.signed.or(&outer.signed),
         }
     }
 }

@@ -10,6 +10,7 @@ mod origins;
 mod report;
 mod resolve;
 mod secret;
+mod signed;
 mod site_table;
 mod sites;
 mod table;
@@ -18,6 +19,7 @@ pub mod units;
 mod value;
 mod warnings;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +36,7 @@ pub use resolve::{load, read};
 pub use secret::SecretText;
 pub use site_table::{Found, SiteTable};
 
+use crate::access;
 use crate::cache;
 use crate::origin::OriginConfig;
 use crate::policy::reuse::Terms;
@@ -64,6 +67,8 @@ pub struct Config {
     pub origins: Vec<Origin>,
     /// The sites, by host.
     pub sites: SiteTable,
+    /// The keys that tokens are verified with, by name.
+    pub keys: BTreeMap<String, Arc<access::Key>>,
     /// The files that it was read from, those with secrets and the folders in which `include` looked for some among them:
     /// when one of them changes, so may the configuration.
     pub files: Vec<PathBuf>,
@@ -202,4 +207,6 @@ pub struct Route {
     pub redirect_to_https: Option<u16>,
     /// What `Strict-Transport-Security` says over TLS (RFC 6797), if anything.
     pub hsts: Option<HeaderValue>,
+    /// What token those who come must have, if any. Routes that inherit it share it.
+    pub signed: Option<Arc<access::Policy>>,
 }

@@ -1,0 +1,6 @@
+//! Signed URLs: vectors of every dialect, with what comes of altering them (`*.txt`, explained in `vectors.rs`); alterations
+//! that no vector of any dialect may survive; and what is signed here.
+
+mod alterations;
+mod signing;
+mod vectors;
