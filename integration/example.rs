@@ -17,6 +17,11 @@ const LEAST: &str = r#"
     path = "/api/*"
 "#;
 
+/// The key pair of RFC 8410 10.3.
+const PUBLIC: &str = "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\\n\
+    -----END PRIVATE KEY-----";
+
 /// The example with the keys that are commented out there, and with a variable that there is for each secret.
 fn with_all_keys() -> String {
     let begins_with_key = |line: &str| line.starts_with(|first: char| first.is_ascii_lowercase());
@@ -28,6 +33,10 @@ fn with_all_keys() -> String {
     let text = EXAMPLE.lines().map(bare).collect::<Vec<_>>().join("\n");
     text.replace("file:/etc/verge/admin.token", "env:CARGO_PKG_NAME")
         .replace("env:VERGE_PURGE_TOKEN", "env:CARGO_PKG_NAME")
+        .replace("env:VERGE_KEY_MAIN", "env:CARGO_PKG_NAME")
+        .replace("env:VERGE_AKAMAI_SALT", "env:CARGO_PKG_NAME")
+        .replace("file:/etc/verge/cdn.pub.pem", PUBLIC)
+        .replace("file:/etc/verge/cdn.pem", PRIVATE)
 }
 
 fn load(text: &str) -> Config {

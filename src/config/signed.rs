@@ -131,9 +131,7 @@ fn made(resolver: &mut Resolver, file: &File, typed: &At<file::Signed>) -> Optio
     if typed.dialect.value().is_some_and(|dialect| dialect == NONE) {
         return None;
     }
-    let name = dialect_name(resolver, &typed.dialect);
-    misplaced(resolver, typed, name?);
-    let name = name?;
+    let name = dialect_name(resolver, &typed.dialect)?;
     let weak = weak(resolver, &typed.weak);
     let keys = keys_of(resolver, file, typed, *place, name, weak);
     let dialect = dialect(resolver, typed, name, *place)?;
@@ -160,36 +158,6 @@ fn dialect_name(resolver: &mut Resolver, typed: &Text) -> Option<DialectName> {
     match typed {
         Key::Absent => Some(DialectName::default()),
         _ => resolver.word(typed, None, "a dialect", &words),
-    }
-}
-
-/// What is said that means nothing in a dialect.
-fn misplaced(resolver: &mut Resolver, typed: &file::Signed, name: DialectName) {
-    use DialectName::{Akamai, Cat, Jwt, S3, SecureLink, Verge};
-    let place = |text: &Text| text.get().map(|text| text.place);
-    let told: [(&str, Option<Place>, &[DialectName]); 8] = [
-        (
-            "token",
-            typed.token.get().map(|token| token.place),
-            &[Verge, Akamai, SecureLink, Jwt, Cat],
-        ),
-        ("salt", place(&typed.salt), &[Akamai]),
-        ("expression", place(&typed.expression), &[SecureLink]),
-        ("expires_parameter", place(&typed.expires_parameter), &[SecureLink]),
-        ("issuer", place(&typed.issuer), &[Jwt, Cat]),
-        ("audience", place(&typed.audience), &[Jwt, Cat]),
-        ("path_claim", place(&typed.path_claim), &[Jwt]),
-        ("region", place(&typed.region), &[S3]),
-    ];
-    for (key, place, dialects) in told {
-        if let Some(place) = place.filter(|_| !dialects.contains(&name)) {
-            let all = DialectName::ALL
-                .iter()
-                .filter(|(_, dialect)| dialects.contains(dialect));
-            let all: Vec<String> = all.map(|(word, _)| format!("\"{word}\"")).collect();
-            let what = format!("`{key}` means nothing in this dialect; it is for {}", all.join(", "));
-            resolver.report.wrong(place, what);
-        }
     }
 }
 

@@ -330,7 +330,40 @@ fn signed(signed: &file::Signed, report: &mut Report) {
         report.warn(hash.place, what);
     }
     here(&signed.salt, report);
+    misplaced(signed, report);
     if let Some(login) = signed.login.get().filter(|login| login.value.starts_with("http://")) {
         report.warn(login.place, "a login in clear text; write https:// if it speaks that");
+    }
+}
+
+/// What is said that means nothing in a dialect.
+fn misplaced(signed: &file::Signed, report: &mut Report) {
+    let word = signed.dialect.value().map_or("verge", String::as_str);
+    let told: [(&str, Option<Place>, &[&str]); 8] = [
+        (
+            "token",
+            place_of(&signed.token),
+            &["verge", "akamai", "secure-link", "jwt", "cat"],
+        ),
+        ("salt", place_of(&signed.salt), &["akamai"]),
+        ("expression", place_of(&signed.expression), &["secure-link"]),
+        (
+            "expires_parameter",
+            place_of(&signed.expires_parameter),
+            &["secure-link"],
+        ),
+        ("issuer", place_of(&signed.issuer), &["jwt", "cat"]),
+        ("audience", place_of(&signed.audience), &["jwt", "cat"]),
+        ("path_claim", place_of(&signed.path_claim), &["jwt"]),
+        ("region", place_of(&signed.region), &["s3"]),
+    ];
+    for (key, place, dialects) in told {
+        if let Some(place) = place.filter(|_| !dialects.contains(&word)) {
+            let what = format!(
+                "`{key}` means nothing in this dialect; it is for {}",
+                dialects.join(", ")
+            );
+            report.warn(place, what);
+        }
     }
 }
