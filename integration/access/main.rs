@@ -2,5 +2,6 @@
 //! that no vector of any dialect may survive; and what is signed here.
 
 mod alterations;
+mod hot_path;
 mod signing;
 mod vectors;

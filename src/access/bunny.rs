@@ -130,8 +130,8 @@ impl<'a> Found<'a, '_> {
     fn in_query(request: &Request<'a>) -> Result<Self, Reason> {
         let query = request.query.unwrap_or_default();
         let parameters = Parameters::read(query, "token")?;
-        let own =
-            |part: &Part<'_>| matches!(part.name, "token" | "expires" | "limit") || part.name.starts_with("token_");
+        // `limit` stays: an application may have one of its own.
+        let own = |part: &Part<'_>| matches!(part.name, "token" | "expires") || part.name.starts_with("token_");
         Ok(Found {
             strip: Strip {
                 query: parts(query).filter(own).map(|part| part.range()).collect(),
@@ -150,7 +150,10 @@ impl<'a> Found<'a, '_> {
         let path = request.path;
         let end = path[1..].find('/').map(|slash| slash + 1).ok_or(Reason::Malformed)?;
         let parameters = Parameters::read(&path[1..end], "bcdn_token")?;
-        if request.query.is_some_and(|query| !query.is_empty()) && !parameters.ignores_others() {
+        let own = |name: &str| name == "limit" || name.starts_with("token_");
+        let foreign = parameters.rest.iter().any(|(name, _)| !own(name));
+        // What the segment has of the application's would not reach the origin, and what the query has is not signed.
+        if foreign || request.query.is_some_and(|query| !query.is_empty()) && !parameters.ignores_others() {
             return Err(Reason::Query);
         }
         Ok(Found {

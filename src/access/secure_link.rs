@@ -6,7 +6,7 @@
 //!
 //! `$uri` is the path as nginx has it: normalised, and its escapes decoded. Whatever nginx would change in another way than the
 //! path that is routed here (`//`, encoded slashes) is denied. A time must have ten digits: nothing separates it from what stands
-//! beside it, so that a digit could change sides.
+//! beside it, so that a digit could change sides. Of the query only what the expression names (`$arg_NAME`) is signed.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use percent_encoding::percent_decode_str;
