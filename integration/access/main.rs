@@ -1,6 +1,8 @@
 //! Signed URLs: vectors of every dialect, with what comes of altering them (`*.txt`, explained in `vectors.rs`); alterations
 //! that no vector of any dialect may survive; and what is signed here.
 
+#![allow(clippy::unwrap_used)]
+
 mod alterations;
 mod hot_path;
 mod signing;
