@@ -131,6 +131,8 @@ fn allows(acl: &str, request: &Request<'_>, odd: Oddities, check: &mut Check<'_>
 impl Dialect for Akamai {
     fn grant<'p>(&'p self, request: &Request<'_>, check: &mut Check<'_>) -> Result<Grant<'p>, Reason> {
         let found = token::find(request, &self.places)?;
+        let path = found.path(request);
+        let request = &found.request(request, &path);
         check.note("token", || found.text.to_owned());
         // Somebody on the way may have escaped what a query need not escape.
         let text = match found.text.contains('~') {

@@ -175,6 +175,8 @@ fn labelled(value: Value) -> Result<Vec<(i64, Value)>, Reason> {
 impl Dialect for Cat {
     fn grant<'p>(&'p self, request: &Request<'_>, check: &mut Check<'_>) -> Result<Grant<'p>, Reason> {
         let found = token::find(request, &self.places)?;
+        let path = found.path(request);
+        let request = &found.request(request, &path);
         let bytes = encoding::base64url(found.text).ok_or(Reason::Malformed)?;
         let envelope = Envelope::read(&bytes).ok_or(Reason::Malformed)?;
         let (protected, unprotected, payload) = envelope.parts();

@@ -168,6 +168,8 @@ impl<'a> Compact<'a> {
 impl Dialect for Jwt {
     fn grant<'p>(&'p self, request: &Request<'_>, check: &mut Check<'_>) -> Result<Grant<'p>, Reason> {
         let found = token::find(request, &self.places)?;
+        let path = found.path(request);
+        let request = &found.request(request, &path);
         let compact = Compact::read(found.text).ok_or(Reason::Malformed)?;
         let header = encoding::base64url(compact.header).ok_or(Reason::Malformed)?;
         let header: Header<'_> = serde_json::from_slice(&header).map_err(|_| Reason::Malformed)?;

@@ -1,7 +1,10 @@
 //! Where a request carries its token, for dialects that leave it to the site.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
+use super::path::Oddities;
 use super::{Reason, Request, Strip, cookie, query};
 
 /// The longest token that is read.
@@ -16,13 +19,18 @@ pub enum Place {
     Cookie(Arc<str>),
     /// A field, in lower case; `Bearer` before the token is left out in `authorization`.
     Field(Arc<str>),
+    /// A parameter of one of the path's segments, `;NAME=TOKEN` (RFC 3986 3.3).
+    Path(Arc<str>),
 }
 
 impl Place {
-    /// Reads `query:NAME`, `cookie:NAME` or `header:NAME`.
+    /// Reads `query:NAME`, `cookie:NAME`, `header:NAME` or `path:NAME`.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is no place of a token; write \"query:NAME\", \"cookie:NAME\" or \"header:NAME\"");
+        let wrong = || {
+            format!(
+                "`{text}` is no place of a token; write \"query:NAME\", \"cookie:NAME\", \"header:NAME\" or \"path:NAME\""
+            )
+        };
         let (kind, name) = text.split_once(':').ok_or_else(wrong)?;
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&'*+-.^_`|~".contains(&byte);
         if name.is_empty() || !name.bytes().all(token) {
@@ -32,6 +40,7 @@ impl Place {
             "query" => Ok(Place::Query(name.into())),
             "cookie" => Ok(Place::Cookie(name.into())),
             "header" => Ok(Place::Field(name.to_ascii_lowercase().into())),
+            "path" => Ok(Place::Path(name.into())),
             _ => Err(wrong()),
         }
     }
@@ -42,6 +51,22 @@ impl Place {
 pub(super) struct Found<'a, 'p> {
     pub(super) text: &'a str,
     pub(super) strip: Strip<'p>,
+}
+
+impl Found<'_, '_> {
+    /// The path without the token, if the token is in it.
+    pub(super) fn path<'q>(&self, request: &Request<'q>) -> Cow<'q, str> {
+        self.strip.path(request.path)
+    }
+
+    /// The request for that path: what is verified.
+    pub(super) fn request<'q>(&self, request: &Request<'q>, path: &'q str) -> Request<'q> {
+        if self.strip.changes_path() {
+            request.at(path)
+        } else {
+            *request
+        }
+    }
 }
 
 /// The token in the first of the places that has one.
@@ -73,8 +98,33 @@ fn at<'a, 'p>(request: &Request<'a>, place: &'p Place) -> Result<Option<Found<'a
             strip.field = Some(name);
             in_field(request, name)?
         }
+        Place::Path(name) => in_path(request, name)?.map(|(text, range)| {
+            strip.path = Some(range);
+            text
+        }),
     };
     Ok(text.map(|text| Found { text, strip }))
+}
+
+/// The token in the path, and where it stands with its `;` and name.
+fn in_path<'a>(request: &Request<'a>, name: &str) -> Result<Option<(&'a str, Range<u32>)>, Reason> {
+    let path = request.path;
+    let begins = |at: usize| path[at..].strip_prefix(';')?.strip_prefix(name)?.strip_prefix('=');
+    let mut found = memchr::memchr_iter(b';', path.as_bytes()).filter_map(|at| Some((at, begins(at)?)));
+    let Some((at, rest)) = found.next() else {
+        return Ok(None);
+    };
+    if found.next().is_some() {
+        return Err(Reason::Twice);
+    }
+    // What was escaped could be read in two ways; and what a segment of dots is without its parameter goes up.
+    if request.raw_path != path {
+        return Err(Reason::Ambiguous);
+    }
+    Oddities::of(request).exact()?;
+    let len = rest.find([';', '/']).unwrap_or(rest.len());
+    let end = path.len() - rest.len() + len;
+    Ok(Some((&rest[..len], at as u32..end as u32)))
 }
 
 fn in_field<'a>(request: &Request<'a>, name: &str) -> Result<Option<&'a str>, Reason> {

@@ -103,6 +103,8 @@ fn written(field: &str) -> Result<String, Reason> {
 impl Dialect for Verge {
     fn grant<'p>(&'p self, request: &Request<'_>, check: &mut Check<'_>) -> Result<Grant<'p>, Reason> {
         let found = token::find(request, &self.places)?;
+        let path = found.path(request);
+        let request = &found.request(request, &path);
         check.note("token", || found.text.to_owned());
         let token = Token::read(found.text).ok_or(Reason::Malformed)?;
         check.not_after(token.expires)?;
@@ -112,7 +114,7 @@ impl Dialect for Verge {
             let network = written(field)?.parse::<IpNet>().map_err(|_| Reason::Malformed)?;
             check.client(request.client, network)?;
         }
-        let path = path(request, &token, check)?;
+        let path = signed_path(request, &token, check)?;
         let query = found.strip.query(request.query);
         let rest = rest(query.as_deref(), &token, check)?;
         let message = Message {
@@ -181,7 +183,7 @@ pub(super) fn place_token(places: &[Place], order: &Order<'_>, token: &str) -> R
 }
 
 /// The path as it is signed, if the token may be for it.
-fn path<'a>(request: &Request<'a>, token: &Token<'_>, check: &mut Check<'_>) -> Result<&'a str, Reason> {
+fn signed_path<'a>(request: &Request<'a>, token: &Token<'_>, check: &mut Check<'_>) -> Result<&'a str, Reason> {
     let odd = Oddities::of(request);
     let Some(field) = token.prefix else {
         odd.exact()?;

@@ -302,6 +302,7 @@ fn dialect(resolver: &mut Resolver, typed: &file::Signed, name: DialectName, pla
             let usual = [
                 "query:URISigningPackage",
                 "cookie:URISigningPackage",
+                "path:URISigningPackage",
                 "header:authorization",
             ];
             let claim = typed.path_claim.value().map_or("path", String::as_str);
