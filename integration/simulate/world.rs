@@ -145,6 +145,7 @@ fn edge(world: &Arc<World>) -> Edge {
             max_fetches: usize::MAX,
         }],
         sites: sites(knobs),
+        keys: Default::default(),
         files: Vec::new(),
         warnings: Vec::new(),
     };
