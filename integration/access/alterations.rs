@@ -143,3 +143,27 @@ fn what_carried_the_token_is_gone() {
         }
     });
 }
+
+/// What an operator is told of a token holds no secret, whether it is granted or not.
+#[test]
+fn a_trace_holds_no_secret() {
+    for file in FILES {
+        let vectors = read(file);
+        let lines = vectors.keys.lines().filter_map(|line| line.strip_prefix("secret = "));
+        let secrets: Vec<&str> = lines
+            .map(|secret| secret.trim_matches('"'))
+            .filter(|secret| secret.len() > 6)
+            .collect();
+        for vector in &vectors.vectors {
+            let policy = policy(&vectors.keys, &vector.asked.signed);
+            let mut wrong = vector.asked.clone();
+            wrong.url = wrong.url.replace("/a/b", "/a/c");
+            for asked in [&vector.asked, &wrong] {
+                let trace = asked.with(|request| policy.explain(request).1).unwrap();
+                let told = format!("{trace:?} {policy:?}");
+                let leaks = secrets.iter().chain(&["pepper"]).find(|secret| told.contains(**secret));
+                assert_eq!(leaks, None, "{file}, {}: {told}", vector.name);
+            }
+        }
+    }
+}

@@ -163,15 +163,17 @@ impl Dialect for Akamai {
         } else {
             None
         };
-        let message = self.message(&fields, url).concat();
+        let message = self.message(&fields, url);
         let tag = order
             .key
-            .hmac(Hash::Sha256, &[&message])
+            .hmac(Hash::Sha256, &message)
             .map_err(|reason| reason.means().to_owned())?;
+        // The salt is a secret.
+        let shown = message.len() - usize::from(self.salt.is_some());
         let token = format!("{fields}~hmac={}", encoding::to_hex(tag.as_ref()));
         Ok(Signed {
             text: place_token(&self.places, order, &token)?,
-            message,
+            message: message[..shown].concat(),
         })
     }
 
@@ -221,18 +223,19 @@ impl Akamai {
         tag: &[u8; 32],
         check: &mut Check<'_>,
     ) -> Result<(), Reason> {
+        let secret = usize::from(self.salt.is_some());
         if token.acl.is_some() {
-            return check.any_hmac(Hash::Sha256, &self.message(token.signed, None), tag);
+            return check.any_hmac(Hash::Sha256, &self.message(token.signed, None), secret, tag);
         }
         let url = query.map_or(Cow::Borrowed(path), |query| format!("{path}?{query}").into());
-        let plain = check.any_hmac(Hash::Sha256, &self.message(token.signed, Some(&url)), tag);
+        let plain = check.any_hmac(Hash::Sha256, &self.message(token.signed, Some(&url)), secret, tag);
         if plain != Err(Reason::Signature) {
             return plain;
         }
         let escaped = [PYTHON, JAVASCRIPT].map(|set| lower_escapes(&utf8_percent_encode(&url, set).to_string()));
         let mut tried = escaped
             .iter()
-            .map(|url| check.any_hmac(Hash::Sha256, &self.message(token.signed, Some(url)), tag));
+            .map(|url| check.any_hmac(Hash::Sha256, &self.message(token.signed, Some(url)), secret, tag));
         tried.find(Result::is_ok).unwrap_or(plain)
     }
 }

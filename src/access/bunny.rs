@@ -276,6 +276,7 @@ fn verify(client: IpAddr, path: &str, parameters: &Parameters<'_>, check: &mut C
         return check.any_hmac(
             Hash::Sha256,
             &[path.as_bytes(), expires, &client, signed.as_bytes()],
+            0,
             &tag,
         );
     }

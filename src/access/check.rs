@@ -118,17 +118,22 @@ impl<'c> Check<'c> {
 
     /// Whether `tag` is the HMAC of `parts` as one message.
     pub(super) fn hmac(&mut self, key: &Key, hash: Hash, parts: &[&[u8]], tag: &[u8]) -> Result<(), Reason> {
+        self.salted_hmac(key, hash, parts, 0, tag)
+    }
+
+    /// Whether one of the keys makes this HMAC: for tokens that name none. The last `secret` parts are shown to nobody.
+    pub(super) fn any_hmac(&mut self, hash: Hash, parts: &[&[u8]], secret: usize, tag: &[u8]) -> Result<(), Reason> {
+        self.any(|check, key| check.salted_hmac(key, hash, parts, secret, tag))
+    }
+
+    fn salted_hmac(&mut self, key: &Key, hash: Hash, parts: &[&[u8]], secret: usize, tag: &[u8]) -> Result<(), Reason> {
         if hash == Hash::Sha1 {
             self.allows("sha1")?;
         }
         self.computes()?;
         let computed = key.hmac(hash, parts)?;
-        self.compared(key, parts, computed.as_ref(), tag)
-    }
-
-    /// Whether one of the keys makes this HMAC: for tokens that name none.
-    pub(super) fn any_hmac(&mut self, hash: Hash, parts: &[&[u8]], tag: &[u8]) -> Result<(), Reason> {
-        self.any(|check, key| check.hmac(key, hash, parts, tag))
+        let shown = parts.len().saturating_sub(secret);
+        self.compared(key, &parts[..shown], computed.as_ref(), tag)
     }
 
     /// Whether one of the keys does it.
