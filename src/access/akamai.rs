@@ -18,10 +18,9 @@ use smallvec::SmallVec;
 use super::check::Check;
 use super::keys::Hash;
 use super::path::Oddities;
-use super::sign::{Order, Signed};
+use super::sign::{Order, Signed, place_token};
 use super::strip::Grant;
 use super::token::{self, Place};
-use super::verge::place_token;
 use super::{Dialect, Reason, Request, encoding, pattern};
 use crate::config::SecretText;
 
@@ -178,9 +177,7 @@ impl Dialect for Akamai {
     }
 
     fn carries(&self, name: &str) -> bool {
-        self.places
-            .iter()
-            .any(|place| matches!(place, Place::Query(query) if **query == *name))
+        token::are_in_query(&self.places, name)
     }
 }
 

@@ -26,10 +26,9 @@ use super::check::Check;
 use super::jwt::matches_all;
 use super::keys::{Hash, Key, Kind, Scheme};
 use super::path::Oddities;
-use super::sign::{Order, Signed};
+use super::sign::{Order, Signed, place_token};
 use super::strip::Grant;
 use super::token::{self, Place};
-use super::verge::place_token;
 use super::{Dialect, Reason, Request, encoding};
 
 const ISS: i64 = 1;
@@ -254,9 +253,7 @@ impl Dialect for Cat {
     }
 
     fn carries(&self, name: &str) -> bool {
-        self.places
-            .iter()
-            .any(|place| matches!(place, Place::Query(query) if **query == *name))
+        token::are_in_query(&self.places, name)
     }
 }
 

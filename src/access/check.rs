@@ -99,12 +99,11 @@ impl<'c> Check<'c> {
     /// Whether the client is in the network that a token is for.
     pub(super) fn client(&mut self, client: IpAddr, network: IpNet) -> Result<(), Reason> {
         let good = network.contains(&client.to_canonical());
-        self.noted(
-            "client",
-            &format_args!("{client} of {network}").to_string(),
-            good,
-            Reason::Client,
-        )
+        self.note("client", || {
+            let is = if good { "is" } else { "is not" };
+            format!("{client} {is} of {network}")
+        });
+        if good { Ok(()) } else { Err(Reason::Client) }
     }
 
     /// Whether the site named this hash, which is weak.

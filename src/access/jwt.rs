@@ -25,10 +25,9 @@ use serde_json::Value;
 use super::check::Check;
 use super::keys::{Hash, Key, Kind, Scheme};
 use super::path::Oddities;
-use super::sign::{Order, Signed};
+use super::sign::{Order, Signed, place_token};
 use super::strip::{Grant, Strip};
 use super::token::{self, Place};
-use super::verge::place_token;
 use super::{Dialect, Reason, Request, encoding, pattern};
 
 /// Bytes that a compiled regular expression of a token may take.
@@ -218,9 +217,7 @@ impl Dialect for Jwt {
     }
 
     fn carries(&self, name: &str) -> bool {
-        self.places
-            .iter()
-            .any(|place| matches!(place, Place::Query(query) if **query == *name))
+        token::are_in_query(&self.places, name)
     }
 }
 

@@ -436,3 +436,68 @@ impl Keys {
         self.0.iter().map(AsRef::as_ref)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 8410 10.1 and 10.3; RFC 7515 A.3; RFC 8037 A.2.
+    const ED25519: &str = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----";
+    const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----";
+    const P256: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+    const OKP: &str = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+    #[test]
+    fn public_keys_in_all_forms() {
+        for (text, kind) in [
+            (ED25519, Some(Kind::Ed25519)),
+            ("Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=", Some(Kind::Ed25519)),
+            ("Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE", Some(Kind::Ed25519)),
+            (P256, Some(Kind::P256)),
+            (OKP, Some(Kind::Ed25519)),
+            (
+                r#"{"kty":"oct","k":"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ"}"#,
+                Some(Kind::Secret),
+            ),
+            (r#"{"kty":"oct","k":""}"#, None),
+            (r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#, None),
+            (r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, None),
+            (PRIVATE, None),
+            ("", None),
+        ] {
+            assert_eq!(Key::public("k", text).ok().map(|key| key.kind()), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_private_half_must_fit() {
+        let key = |text: &str| Key::public("k", text).unwrap();
+        assert!(key(ED25519).with_private(PRIVATE).unwrap().can_sign());
+        assert!(key(OKP).with_private(PRIVATE).is_err());
+        assert!(key(P256).with_private(PRIVATE).is_err());
+        assert!(key(ED25519).with_private("no PEM").is_err());
+    }
+
+    #[test]
+    fn a_key_does_nothing_that_is_not_its_own() {
+        let (secret, public) = (
+            Key::secret("k", "s", Encoding::Text).unwrap(),
+            Key::public("k", ED25519).unwrap(),
+        );
+        let verified = |key: &Key, scheme| key.verify(scheme, b"", &[0; 64]);
+        assert_eq!(verified(&secret, Scheme::Ed25519), Err(Reason::Algorithm));
+        assert_eq!(verified(&public, Scheme::P256Fixed), Err(Reason::Algorithm));
+        assert_eq!(verified(&public, Scheme::Ed25519), Err(Reason::Signature));
+        assert!(public.hmac(Hash::Sha256, &[]).is_err() && public.bytes().is_err());
+        assert!(secret.sign(Scheme::Ed25519, b"").is_err() && public.sign(Scheme::Ed25519, b"").is_err());
+    }
+
+    #[test]
+    fn nobody_prints_a_secret() {
+        let key = Key::secret("main", "open sesame", Encoding::Text).unwrap();
+        assert_eq!(format!("{key:?}"), "Key(main, Secret)");
+    }
+}

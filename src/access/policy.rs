@@ -192,3 +192,81 @@ impl Policy {
         utf8_percent_encode(&url, UNRESERVED).to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::token::Place;
+    use crate::access::verge::Verge;
+    use crate::cache::SchemeClass;
+    use crate::policy::fields::RequestFields;
+
+    fn policy(expired: StatusCode, login: Option<&str>) -> Policy {
+        Policy {
+            dialect: Box::new(Verge::new(vec![Place::Query("t".into())])),
+            name: DialectName::Verge,
+            keys: Keys::default(),
+            weak: Weak::default(),
+            skew: Duration::ZERO,
+            keep: false,
+            expired,
+            login: login.map(Into::into),
+        }
+    }
+
+    fn answer(policy: &Policy, reason: Reason, method: &str, query: Option<&str>) -> (u16, Option<String>) {
+        let answer = policy.answer(
+            reason,
+            &Request {
+                method,
+                scheme: SchemeClass::Secure,
+                host: "cdn.example.com",
+                path: "/a/%20b",
+                raw_path: "/a/%20b",
+                query,
+                fields: &RequestFields::new(&[]),
+                client: std::net::Ipv4Addr::LOCALHOST.into(),
+                now: 0,
+            },
+        );
+        (answer.status.as_u16(), answer.location)
+    }
+
+    #[test]
+    fn statuses() {
+        let plain = policy(StatusCode::GONE, None);
+        for (reason, status) in [
+            (Reason::Missing, 403),
+            (Reason::Expired, 410),
+            (Reason::Early, 403),
+            (Reason::Signature, 403),
+            (Reason::TooMany, 429),
+        ] {
+            assert_eq!(answer(&plain, reason, "GET", None), (status, None), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn a_login_gets_what_was_asked_for_without_the_token() {
+        let login = policy(StatusCode::FORBIDDEN, Some("https://id.example.com/?next={url}"));
+        let to = |next: &str| (302, Some(format!("https://id.example.com/?next={next}")));
+        let url = "https%3A%2F%2Fcdn.example.com%2Fa%2F%2520b";
+        for (reason, method, query, expected) in [
+            (Reason::Missing, "GET", None, to(url)),
+            (
+                Reason::Expired,
+                "HEAD",
+                Some("x=%26&t=old&y"),
+                to(&format!("{url}%3Fx%3D%2526%26y")),
+            ),
+            (Reason::Expired, "GET", Some("t=old"), to(url)),
+            (Reason::Expired, "POST", None, (403, None)),
+            (Reason::Signature, "GET", None, (403, None)),
+        ] {
+            assert_eq!(answer(&login, reason, method, query), expected, "{reason:?} {method}");
+        }
+        let fixed = policy(StatusCode::FORBIDDEN, Some("/login"));
+        let got = answer(&fixed, Reason::Missing, "GET", Some("x"));
+        assert_eq!(got, (302, Some("/login".to_owned())));
+    }
+}

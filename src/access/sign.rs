@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use super::Key;
+use super::token::Place;
 
 /// What is to be signed.
 #[derive(Clone, Copy, Debug)]
@@ -79,4 +80,18 @@ impl Order<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// The token where it is ordered to be, in the first of the places of that kind.
+pub(super) fn place_token(places: &[Place], order: &Order<'_>, token: &str) -> Result<String, String> {
+    let placed = places.iter().find_map(|place| match (place, order.carrier) {
+        (Place::Query(name), Carrier::Url) => Some(order.url_with(&format!("{name}={token}"))),
+        (Place::Cookie(name), Carrier::Cookie) => Some(format!("{name}={token}")),
+        (Place::Field(name), Carrier::Field) if **name == *"authorization" => {
+            Some(format!("Authorization: Bearer {token}"))
+        }
+        (Place::Field(name), Carrier::Field) => Some(format!("{name}: {token}")),
+        _ => None,
+    });
+    placed.ok_or_else(|| "the route takes no token there; look at `token` in its `signed`".to_owned())
 }

@@ -46,6 +46,12 @@ impl Place {
     }
 }
 
+/// Whether a parameter of the query of this name is one of the places.
+pub(super) fn are_in_query(places: &[Place], name: &str) -> bool {
+    let is = |place: &Place| matches!(place, Place::Query(query) if **query == *name);
+    places.iter().any(is)
+}
+
 /// A token as it came, and what of the request carried it.
 #[derive(Clone, Debug)]
 pub(super) struct Found<'a, 'p> {

@@ -30,7 +30,7 @@ use ipnet::IpNet;
 use super::check::Check;
 use super::keys::{Hash, Kind, Scheme};
 use super::path::{Oddities, lies_below};
-use super::sign::{Carrier, Order, Signed};
+use super::sign::{Order, Signed, place_token};
 use super::strip::Grant;
 use super::token::{self, Place};
 use super::{Dialect, Key, Reason, Request, encoding, query};
@@ -150,36 +150,14 @@ impl Dialect for Verge {
         let signature = signature.map_err(|reason| reason.means().to_owned())?;
         let token = format!("{token}~s{}", encoding::to_base64url(&signature));
         Ok(Signed {
-            text: self.carried(order, &token)?,
+            text: place_token(&self.places, order, &token)?,
             message: message.pieces().concat(),
         })
     }
 
     fn carries(&self, name: &str) -> bool {
-        self.places
-            .iter()
-            .any(|place| matches!(place, Place::Query(query) if **query == *name))
+        token::are_in_query(&self.places, name)
     }
-}
-
-impl Verge {
-    fn carried(&self, order: &Order<'_>, token: &str) -> Result<String, String> {
-        place_token(&self.places, order, token)
-    }
-}
-
-/// The token where it is ordered to be, in the first of the places of that kind.
-pub(super) fn place_token(places: &[Place], order: &Order<'_>, token: &str) -> Result<String, String> {
-    let placed = places.iter().find_map(|place| match (place, order.carrier) {
-        (Place::Query(name), Carrier::Url) => Some(order.url_with(&format!("{name}={token}"))),
-        (Place::Cookie(name), Carrier::Cookie) => Some(format!("{name}={token}")),
-        (Place::Field(name), Carrier::Field) if **name == *"authorization" => {
-            Some(format!("Authorization: Bearer {token}"))
-        }
-        (Place::Field(name), Carrier::Field) => Some(format!("{name}: {token}")),
-        _ => None,
-    });
-    placed.ok_or_else(|| "the route takes no token there; look at `token` in its `signed`".to_owned())
 }
 
 /// The path as it is signed, if the token may be for it.
