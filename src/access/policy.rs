@@ -51,6 +51,12 @@ impl DialectName {
         ("cat", DialectName::Cat),
         ("s3", DialectName::S3),
     ];
+
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(_, name)| *name == self);
+        found.map_or("", |(word, _)| word)
+    }
 }
 
 /// What is remembered from one request to the next; shared by all routes and threads.

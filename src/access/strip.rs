@@ -6,6 +6,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::cookie;
+use crate::policy::fields::RequestFields;
 
 /// A request that is granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +75,7 @@ impl<'p> Strip<'p> {
     }
 
     /// A `Cookie` field's value without the token; `None` if nothing is left.
-    pub fn cookie<'c>(&self, value: &'c [u8]) -> Option<Cow<'c, [u8]>> {
+    fn cookie<'c>(&self, value: &'c [u8]) -> Option<Cow<'c, [u8]>> {
         let goes = |name: &[u8]| self.cookies.iter().any(|cookie| cookie.as_bytes() == name);
         if !cookie::pairs(value).any(|(name, _)| goes(name)) {
             return Some(Cow::Borrowed(value));
@@ -86,9 +87,21 @@ impl<'p> Strip<'p> {
         (!kept.is_empty()).then(|| Cow::Owned(kept.join(&b"; "[..])))
     }
 
-    /// The field that carried it, in lower case, if one did.
-    pub fn field(&self) -> Option<&'p str> {
-        self.field
+    /// The field lines without the token, as names and values; `None` if no field carried it.
+    pub fn lines<'f>(&self, fields: &RequestFields<'f>) -> Option<Vec<(&'f [u8], Cow<'f, [u8]>)>> {
+        if self.field.is_none() && self.cookies.is_empty() {
+            return None;
+        }
+        let goes = |name: &[u8]| {
+            self.field
+                .is_some_and(|field| name.eq_ignore_ascii_case(field.as_bytes()))
+        };
+        let lines = fields.lines().iter().filter(|line| !goes(line.name));
+        let kept = lines.filter_map(|line| match line.name.eq_ignore_ascii_case(b"cookie") {
+            true => Some((line.name, self.cookie(line.value)?)),
+            false => Some((line.name, Cow::Borrowed(line.value))),
+        });
+        Some(kept.collect())
     }
 }
 
@@ -96,6 +109,7 @@ impl<'p> Strip<'p> {
 mod tests {
     use super::*;
     use crate::access::query::take;
+    use crate::policy::fields::Field;
 
     #[test]
     fn queries() {
@@ -156,5 +170,43 @@ mod tests {
             let got = strip.cookie(value.as_bytes());
             assert_eq!(got.as_deref(), left.map(str::as_bytes), "{value}");
         }
+    }
+
+    #[test]
+    fn lines() {
+        let names = [
+            ("Cookie", "t=1; a=1"),
+            ("Authorization", "Bearer x"),
+            ("cookie", "u=2"),
+            ("Accept", "*/*"),
+        ];
+        let lines = names.map(|(name, value)| Field {
+            name: name.as_bytes(),
+            value: value.as_bytes(),
+        });
+        let fields = RequestFields::new(&lines);
+        let left = |strip: Strip<'_>| {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let lines = strip.lines(&fields)?;
+            let lines: Vec<String> = lines
+                .iter()
+                .map(|(name, value)| text(name) + "=" + &text(value))
+                .collect();
+            Some(lines.join("|"))
+        };
+        assert_eq!(left(Strip::default()), None);
+        let cookies = Strip {
+            cookies: ["t", "u"].into_iter().collect(),
+            ..Strip::default()
+        };
+        assert_eq!(
+            left(cookies).as_deref(),
+            Some("Cookie=a=1|Authorization=Bearer x|Accept=*/*")
+        );
+        let field = Strip {
+            field: Some("authorization"),
+            ..Strip::default()
+        };
+        assert_eq!(left(field).as_deref(), Some("Cookie=t=1; a=1|cookie=u=2|Accept=*/*"));
     }
 }
