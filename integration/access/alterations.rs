@@ -1,6 +1,8 @@
 //! Alterations that no vector survives, whatever its dialect.
 
-use verge::access::{Policy, Verdict};
+use std::time::Duration;
+
+use verge::access::{Memory, Policy, Reason, Verdict};
 
 use super::vectors::{Asked, FILES, Vector, outcome, policy, read};
 
@@ -165,5 +167,59 @@ fn a_trace_holds_no_secret() {
                 assert_eq!(leaks, None, "{file}, {}: {told}", vector.name);
             }
         }
+    }
+}
+
+/// Bytes that mean something to one dialect or another.
+const BYTES: &[u8] = b"~&=;:/?%.,!*+-_ \"\\{}[]$|0aA9z\xc3\xa9";
+
+/// Whatever comes is granted or denied, and by both ways of asking alike.
+#[test]
+fn nothing_that_comes_is_more_than_denied() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut drawn = move |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed as usize % below.max(1)
+    };
+    each(|_, vector, policy| {
+        let memory = Memory::new([1; 16]);
+        for _ in 0..40 {
+            let mut asked = vector.asked.clone();
+            let values = asked.fields.iter_mut().map(|(_, value)| value);
+            let mut texts: Vec<&mut String> = asked.cookies.iter_mut().chain(values).chain([&mut asked.url]).collect();
+            for _ in 0..1 + drawn(4) {
+                let which = drawn(texts.len());
+                let mut bytes = texts[which].clone().into_bytes();
+                let at = drawn(bytes.len());
+                let byte = BYTES[drawn(BYTES.len())];
+                match drawn(4) {
+                    0 => bytes.insert(at, byte),
+                    1 if !bytes.is_empty() => drop(bytes.remove(at)),
+                    2 => bytes.truncate(at),
+                    _ => bytes.iter_mut().skip(at).take(1).for_each(|old| *old = byte),
+                }
+                *texts[which] = String::from_utf8_lossy(&bytes).into_owned();
+            }
+            asked.with(|request| {
+                let decided = policy.decide(request, &memory, Duration::ZERO);
+                is_safe_elsewhere(&decided);
+                let explained = policy.explain(request).0;
+                let barred = decided == Verdict::Denied(Reason::TooMany);
+                assert!(
+                    decided == explained || barred,
+                    "{request:?}: {decided:?}, {explained:?}"
+                );
+            });
+        }
+    });
+}
+
+/// What is granted takes no more out of a request than there is.
+fn is_safe_elsewhere(verdict: &Verdict<'_>) {
+    if let Verdict::Granted(grant) = verdict {
+        assert!(grant.strip.path("/").starts_with('/'));
+        assert!(grant.strip.query(Some("")).is_none_or(|query| query.is_empty()));
     }
 }

@@ -66,7 +66,8 @@ struct Token<'a> {
 
 impl<'a> Token<'a> {
     fn read(text: &'a str) -> Option<Self> {
-        let (signed, signature) = text.rsplit_once("~s")?;
+        let (signed, last) = text.rsplit_once('~')?;
+        let signature = last.strip_prefix('s')?;
         let mut fields = Fields(signed.strip_prefix(BEGIN)?.split('~').peekable());
         let token = Token {
             key: fields.next('k')?,
