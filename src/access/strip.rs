@@ -8,6 +8,9 @@ use smallvec::SmallVec;
 use super::cookie;
 use crate::policy::fields::RequestFields;
 
+/// A field line: name and value.
+pub type Line<'f> = (&'f [u8], Cow<'f, [u8]>);
+
 /// A request that is granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant<'p> {
@@ -88,7 +91,7 @@ impl<'p> Strip<'p> {
     }
 
     /// The field lines without the token, as names and values; `None` if no field carried it.
-    pub fn lines<'f>(&self, fields: &RequestFields<'f>) -> Option<Vec<(&'f [u8], Cow<'f, [u8]>)>> {
+    pub fn lines<'f>(&self, fields: &RequestFields<'f>) -> Option<Vec<Line<'f>>> {
         if self.field.is_none() && self.cookies.is_empty() {
             return None;
         }
