@@ -87,7 +87,12 @@ fn storable() {
             no_store: case.has("no-store"),
             range: case.has("range"),
         };
-        match policy::storable(&asked, status(case), &case.response) {
+        match policy::storable(
+            &asked,
+            status(case),
+            &case.response,
+            policy::response_directives(&case.response),
+        ) {
             Ok(response) if response.heuristic_allowed() => "store".to_owned(),
             Ok(_) => "store, no guess".to_owned(),
             Err(why) if why.says_response() => format!("{}, always", why.detail()),

@@ -1,5 +1,7 @@
 //! Verge: a caching reverse proxy and CDN edge node. The modules, in the order a request meets them.
 
+#![warn(clippy::print_stdout, clippy::print_stderr, reason = "they panic when nobody reads")]
+
 /// Signed URLs: who may have what.
 pub mod access;
 /// Health, metrics and the JSON API.

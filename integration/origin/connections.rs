@@ -133,3 +133,25 @@ async fn localhost_is_found_without_a_network() {
     get(&open(config)).await.unwrap();
     server.join().unwrap();
 }
+
+#[tokio::test]
+async fn a_connection_that_its_server_is_about_to_close_is_not_used_again() {
+    let (address, server) = serve(|listener| {
+        let mut first = accept(&listener);
+        for kept in ["timeout=60, max=99", "max=98, timeout=1"] {
+            rx(&mut first);
+            tx(
+                &mut first,
+                format!("HTTP/1.1 200 OK\r\nKeep-Alive: {kept}\r\nContent-Length: 3\r\n\r\none"),
+            );
+        }
+        let mut second = accept(&listener);
+        rx(&mut second);
+        tx(&mut second, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntwo");
+    });
+    let origin = origin(address);
+    for expected in ["one", "one", "two"] {
+        assert_eq!(get(&origin).await.unwrap().1, expected);
+    }
+    server.join().unwrap();
+}

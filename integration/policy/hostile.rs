@@ -181,7 +181,7 @@ fn store(random: &mut Random, request: &RequestFields, stored: &HeaderMap) {
         &terms,
         now,
     );
-    let _ = policy::storable(&Asked::default(), status, stored);
+    let _ = policy::storable(&Asked::default(), status, stored, directives.clone());
     let target = invalidate::Target {
         scheme: "https",
         authority: "a",

@@ -191,6 +191,7 @@ fn sites(knobs: &Knobs) -> SiteTable {
             hsts: None,
             signed: None,
             max_body: 1 << 20,
+            targets: Arc::default(),
             terms: reuse::Terms {
                 stale_while_revalidate: Duration::from_secs(knobs.swr),
                 stale_if_error: Duration::from_secs(knobs.sie),

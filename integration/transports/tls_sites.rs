@@ -60,9 +60,13 @@ fn clients_without_a_certificate_do_not_reach_a_site_that_requires_one() {
         assert!(client.try_rx().is_err());
     }
     let (mut old, mut new) = (rig.h1s(), rig.h2s());
-    old.tx(of(PRIVATE)).rx().is(421);
+    old.tx(of(PRIVATE)).rx().is(421).cached("detail=another-host");
     new.request("GET", PRIVATE, "/", &[], true).rx().is(421);
-    rig.h1().tx(of(PRIVATE)).rx().is(403);
+    rig.h1()
+        .tx(of(PRIVATE))
+        .rx()
+        .is(403)
+        .cached("detail=client-certificate-required");
     rig.h2().request("GET", PRIVATE, "/", &[], true).rx().is(403);
     assert_eq!(rig.world.origin.requests(), 0);
 }

@@ -297,3 +297,133 @@ fn what_cannot_be_explained() {
         assert!(content.contains("error"), "{query}: {content}");
     }
 }
+
+/// An edge, whose configuration begins with `all` and whose site has `site`, and its origin.
+fn scripted(all: &str, site: &str) -> Watched {
+    let origin = Origin::start();
+    let config = crate::harness::configuration(&format!("http://{}", origin.address), all, site);
+    Watched::of(config, origin)
+}
+
+#[test]
+fn codes_of_answers_that_wait_for_the_origin() {
+    const CACHED: &[&str] = &["Cache-Control: max-age=60"];
+    let of = |edge: &Watched, method: &str, path: &str, fields: &[&str], code: &str| {
+        let explained = explained_of(edge, &format!("http://example.test{path}"), method, fields);
+        let done = done_of(edge, "example.test", method, path, fields);
+        assert!(done.1.contains(&format!("detail={code}")), "{code}: {}", done.1);
+        assert!(verge::pipeline::details::meaning(code).is_some(), "{code}");
+        agree(&explained, &done, code);
+    };
+
+    let edge = scripted("", "");
+    edge.origin.answer_all(|asked| match asked.line().as_str() {
+        "GET /status" => asked.answer("429 Too Many Requests", CACHED, ""),
+        "GET /part" => asked.answer("206 Partial Content", &["Content-Range: bytes 0-0/9"], "x"),
+        "GET /kind" => asked.ok(
+            &[
+                "Cache-Control: max-age=60",
+                "Vary: Accept-Language",
+                "Content-Language: de",
+            ],
+            "x",
+        ),
+        "GET /unasked" => asked.answer("206 Partial Content", &["Content-Range: bytes 0-0/9"], "x"),
+        _ => asked.ok(&["Cache-Control: max-age=60, public"], ""),
+    });
+    let with_credentials = "Authorization: Basic YTpi";
+    of(&edge, "GET", "/status", &[], "status");
+    of(&edge, "GET", "/unasked", &[], "status");
+    of(&edge, "HEAD", "/head", &[with_credentials], "head");
+    of(
+        &edge,
+        "GET",
+        "/part",
+        &[with_credentials, "Range: bytes=0-0"],
+        "partial-content",
+    );
+    edge.client()
+        .ask("GET", "/kind", &["Accept-Language: de, en"])
+        .rx()
+        .is(200);
+    of(&edge, "GET", "/kind", &["Accept-Language: de, en;q=0.1"], "negotiated");
+    of(&edge, "OPTIONS", "/a", &["Max-Forwards: 0"], "options-of-the-edge");
+
+    // What was forwarded comes back.
+    let edge = scripted("", "");
+    let mut client = edge.client();
+    client.get("/a");
+    let asked = edge.origin.rx();
+    let passed = format!("CDN-Loop: {}", asked.field("cdn-loop").unwrap());
+    asked.ok(&[], "");
+    client.rx().is(200);
+    of(&edge, "GET", "/a", &[&passed], "loop-detected");
+
+    // All fetches that there may be are under way.
+    let edge = scripted("", "");
+    let config = config::load(
+        "test",
+        &format!(
+            "server.threads = 1\nlisten = [{{ address = \"127.0.0.1:0\" }}]\n[origins.app]\nmax_fetches = 1\n\
+             servers = [\"http://{}\"]\n[[sites]]\nhosts = [\"*\"]\norigin = \"app\"\n",
+            edge.origin.address
+        ),
+    );
+    let edge = Watched::of(config.unwrap(), edge.origin);
+    let mut waiting = edge.client();
+    waiting.get("/a");
+    let asked = edge.origin.rx();
+    of(&edge, "GET", "/b", &[], "too-many-fetches");
+    asked.ok(CACHED, "");
+    waiting.rx().is(200);
+}
+
+#[test]
+fn codes_of_what_could_not_be_read_or_is_for_others() {
+    let edge = scripted("client.head_timeout = \"50ms\"", "");
+    for (head, status, code) in [
+        ("GET /slow HTTP/1.1\r\nHost: exam", 408, "head-timeout"),
+        (
+            "GET https://example.test/a HTTP/1.1\r\nHost: example.test\r\n\r\n",
+            421,
+            "scheme",
+        ),
+        (
+            "GET /a%zz HTTP/1.1\r\nHost: example.test\r\n\r\n",
+            400,
+            "target-percent",
+        ),
+        ("GET /a%00 HTTP/1.1\r\nHost: example.test\r\n\r\n", 400, "target-nul"),
+    ] {
+        let answer = edge.client().tx(head).rx().is(status);
+        let said = answer.head.field("cache-status").unwrap_or_default().to_owned();
+        assert!(said.contains(&format!("detail={code}")), "{code}: {said}");
+        assert!(verge::pipeline::details::meaning(code).is_some(), "{code}");
+    }
+}
+
+#[test]
+fn a_body_that_had_to_make_room() {
+    let edge = scripted("cache.ram = \"16MiB\"", "");
+    edge.origin.answer_all(|asked| match asked.line().contains("/tagged/") {
+        true => asked.ok(&["Cache-Control: max-age=600", "ETag: \"1\""], vec![7; 3 << 20]),
+        false => asked.ok(&["Cache-Control: max-age=600"], vec![7; 3 << 20]),
+    });
+    for folder in ["plain", "tagged"] {
+        for number in 0..6 {
+            edge.client().fetch(&format!("/{folder}/{number}")).is(200);
+        }
+    }
+    for (path, said) in [
+        ("/plain/0", "verge; fwd=miss; detail=body-evicted"),
+        ("/tagged/0", "verge; fwd=partial"),
+    ] {
+        let explained = explained_of(&edge, &format!("http://example.test{path}"), "GET", &[]);
+        assert_eq!(explained["cache_status"], said);
+        // The question alone has it forgotten, where no part of it is of use: so another that has gone as well is asked for.
+        let (status, done) = done_of(&edge, "example.test", "GET", &path.replace('0', "1"), &[]);
+        assert_eq!(status, 200);
+        let mut parts = said.split("; ");
+        assert!(parts.all(|part| done.contains(part)), "{path}: {done}");
+    }
+}

@@ -280,3 +280,49 @@ fn a_trace_goes_on_if_it_is_valid() {
         }
     }
 }
+
+#[test]
+fn a_request_that_comes_back_is_refused() {
+    let world = World::start();
+    let mut client = world.client();
+    client.ask("GET", "/a", &["CDN-Loop: other.example; x=y"]);
+    let asked = world.origin.rx();
+    let mut members = asked.head.all("cdn-loop").into_iter();
+    assert_eq!(members.next(), Some("other.example; x=y"));
+    let id = members.next().unwrap().to_owned();
+    assert!(id.starts_with("verge-"), "{id}");
+    asked.ok(&["Cache-Control: max-age=60"], "one");
+    client.rx().expect(200, "one");
+    for (method, path) in [("GET", "/b"), ("POST", "/a"), ("DELETE", "/a")] {
+        let answer = client.ask(method, path, &[&format!("CDN-Loop: a, {id}")]).rx().is(502);
+        assert!(
+            answer
+                .head
+                .field("proxy-status")
+                .unwrap()
+                .contains("proxy_loop_detected")
+        );
+    }
+    // What is stored goes nowhere, so it does not go round.
+    client
+        .ask("GET", "/a", &[&format!("CDN-Loop: {id}")])
+        .rx()
+        .expect(200, "one")
+        .cached("hit");
+    assert_eq!(world.origin.requests(), 1);
+}
+
+#[test]
+fn options_are_forwarded_as_often_as_they_say() {
+    let world = World::start();
+    let mut client = world.client();
+    client.ask("OPTIONS", "/a", &["Max-Forwards: 0"]).rx().is(204);
+    for (given, forwarded) in [("1", "0"), ("10", "9"), ("x", "x")] {
+        client.ask("OPTIONS", "/a", &[&format!("Max-Forwards: {given}")]);
+        world.origin.rx().has("max-forwards", forwarded).ok(&[], "");
+        client.rx().is(200);
+    }
+    client.ask("GET", "/a", &["Max-Forwards: 0"]);
+    world.origin.rx().has("max-forwards", "0").ok(&[], "");
+    client.rx().is(200);
+}

@@ -1,6 +1,8 @@
 //! Reloading and leaving while clients are served.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -159,4 +161,31 @@ fn until_refused(address: SocketAddr) {
     while std::net::TcpStream::connect(address).is_ok() {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_program_whose_output_nobody_reads_serves_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, socket) = (folder.path().join("edge.toml"), folder.path().join("notify"));
+    let text = "server = { threads = 1, admin = \"off\" }\nlisten = [{ address = \"127.0.0.1:0\" }]\n\
+                origins.app.servers = [\"http://127.0.0.1:1\"]\n[[sites]]\nhosts = [\"*\"]\norigin = \"app\"\n";
+    std::fs::write(&file, text).unwrap();
+    let told = UnixDatagram::bind(&socket).unwrap();
+    told.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let (closed, output) = std::io::pipe().unwrap();
+    drop(closed);
+    let mut program = Command::new(env!("CARGO_BIN_EXE_verge"))
+        .args(["run", "--config"])
+        .arg(&file)
+        .env("NOTIFY_SOCKET", &socket)
+        .stdout(output.try_clone().unwrap())
+        .stderr(output)
+        .spawn()
+        .unwrap();
+    let mut state = [0; 64];
+    let length = told.recv(&mut state).unwrap();
+    assert_eq!(&state[..length], b"READY=1\n");
+    let killed = Command::new("kill").arg(program.id().to_string()).status().unwrap();
+    assert!(killed.success());
+    assert!(program.wait().unwrap().success());
 }

@@ -46,6 +46,7 @@ fn cache(export: &mut Export, edge: &Edge) {
     for (outcome, count) in [
         ("stored", &ended.stored),
         ("uncacheable", &ended.unstored),
+        ("completed", &ended.completed),
         ("revalidated", &ended.revalidated),
         ("failed", &ended.failed),
         ("abandoned", &ended.abandoned),

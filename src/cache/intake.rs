@@ -13,9 +13,10 @@ use crate::policy::cache_control::ResponseDirectives;
 use crate::policy::fields::OwnedFields;
 use crate::policy::freshness::freshness;
 use crate::policy::storable::{Asked, StorableResponse, Unstorable, storable};
+use crate::policy::targeted::{Targets, governing};
 use crate::policy::validator::{merge_not_modified, validators};
 use crate::policy::vary::{Vary, vary};
-use crate::policy::{cache_control, hop, list};
+use crate::policy::{hop, list};
 
 /// The field lines that name tags, and what separates tags in them.
 const TAG_FIELDS: [(&str, u8); 2] = [("surrogate-key", b' '), ("cache-tag", b',')];
@@ -35,6 +36,16 @@ fn group_names(value: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         }
         (!name.is_empty()).then_some(name)
     })
+}
+
+/// The request that a response answers.
+pub struct Request<'a> {
+    /// What policy must know of it.
+    pub asked: Asked,
+    /// Its fields, from which `Vary` selects.
+    pub fields: &'a OwnedFields,
+    /// Which targeted fields govern the response.
+    pub targets: &'a Targets,
 }
 
 /// A response head as it came, and when.
@@ -63,24 +74,14 @@ pub struct Taken {
 }
 
 /// Makes the head of a version, and says whether it may be stored.
-pub fn take_in(
-    secret: &Secret,
-    fill: &Fill,
-    generation: u64,
-    asked: &Asked,
-    request: &OwnedFields,
-    mut arrived: Arrived,
-) -> Taken {
-    let content_length = length_to_state(asked, &arrived);
+pub fn take_in(secret: &Secret, fill: &Fill, generation: u64, request: &Request<'_>, mut arrived: Arrived) -> Taken {
+    let content_length = length_to_state(&request.asked, &arrived);
     complete_fields(&mut arrived.fields, arrived.received);
-    let verdict = storable(asked, arrived.status, &arrived.fields);
-    let directives = match &verdict {
-        Ok(response) => response.directives.clone(),
-        Err(_) => cache_control::response_directives(&arrived.fields),
-    };
+    let directives = governing(&arrived.fields, &request.targets.names);
+    let verdict = storable(&request.asked, arrived.status, &arrived.fields, directives.clone());
     let heuristics = verdict.as_ref().is_ok_and(StorableResponse::heuristic_allowed);
     let selected = match vary(&arrived.fields) {
-        Vary::Fields(spec) => Some(request.with(|fields| Selected::new(spec, fields))),
+        Vary::Fields(spec) => Some(request.fields.with(|fields| Selected::new(spec, fields))),
         Vary::None | Vary::Star => None,
     };
     let freshness = freshness(
@@ -91,6 +92,9 @@ pub fn take_in(
         arrived.received,
         heuristics,
     );
+    let validators = validators(&arrived.fields);
+    let tags = tags(secret, &arrived.fields);
+    let consumed = request.targets.consume(&mut arrived.fields).into();
     let unshared = verdict
         .is_ok()
         .then(|| strip_for_sharing(&mut arrived.fields, &directives))
@@ -103,8 +107,9 @@ pub fn take_in(
         wire,
         fields,
         freshness,
-        validators: validators(&arrived.fields),
-        tags: tags(secret, &arrived.fields),
+        consumed,
+        validators,
+        tags,
         site: Arc::clone(&fill.site),
         epoch: fill.epoch,
         began: fill.began,
@@ -154,7 +159,7 @@ fn complete_fields(fields: &mut HeaderMap, received: Now) {
 pub fn confirmed(
     secret: &Secret,
     fill: &Fill,
-    asked: &Asked,
+    request: &Request<'_>,
     stored: &Head,
     update: &HeaderMap,
     (requested, received): (Now, Now),
@@ -166,20 +171,27 @@ pub fn confirmed(
         // It would replace all that the stored head says of its way.
         update.remove(VIA);
     }
-    let mut fields = merge_not_modified(&stored.field_map(), &update);
-    let directives = cache_control::response_directives(&fields);
-    let forbidden = storable(asked, stored.status, &fields)
+    let mut before = stored.field_map();
+    for (name, value) in &stored.consumed {
+        before.append(name.clone(), value.clone());
+    }
+    let mut fields = merge_not_modified(&before, &update);
+    let directives = governing(&fields, &request.targets.names);
+    let asked = &request.asked;
+    let forbidden = storable(asked, stored.status, &fields, directives.clone())
         .err()
         .filter(|reason| reason.says_response());
     let heuristics = !asked.authorization && !asked.cookie && !fields.contains_key(http::header::SET_COOKIE);
     let mut freshness = freshness(stored.status, &fields, &directives, requested, received, heuristics);
     // What may not stay stored answers nobody who did not ask for just this validation.
     freshness.revalidate_always |= forbidden.is_some();
+    let consumed = request.targets.consume(&mut fields).into();
     strip_for_sharing(&mut fields, &directives);
     let (wire, lines) = wire_head(stored.status, &fields, stored.content_length);
     let head = Head {
         wire,
         fields: lines,
+        consumed,
         freshness,
         validators: validators(&fields),
         tags: tags(secret, &fields),

@@ -5,6 +5,7 @@ use std::hash::Hasher;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::policy::fields::RequestFields;
+use crate::policy::range::ByteRange;
 use crate::policy::vary::VarySpec;
 
 /// Clear text and TLS are kept apart: an origin may answer them differently (a redirect to HTTPS, say).
@@ -171,6 +172,23 @@ impl Secret {
     }
 }
 
+/// A stretch of a body, to find the fetch of it by.
+impl Secret {
+    /// What is remembered of parts of a key's bodies goes by this hash.
+    pub fn parts_of(&self, key: u128) -> u128 {
+        self.part(key, ByteRange { start: 0, end: 0 })
+    }
+
+    /// The hash of the stretch `range` of the body called `name`.
+    pub fn part(&self, name: u128, range: ByteRange) -> u128 {
+        let mut hasher = self.hasher(Kind::Part);
+        hasher.part(&name.to_ne_bytes());
+        hasher.part(&range.start.to_ne_bytes());
+        hasher.part(&range.end.to_ne_bytes());
+        hasher.finish()
+    }
+}
+
 /// What a hash is of; hashes of two kinds never meet.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -180,6 +198,7 @@ enum Kind {
     Variant,
     Tag,
     Body,
+    Part,
 }
 
 /// A hash of length-framed parts.

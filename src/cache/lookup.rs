@@ -58,6 +58,21 @@ impl Cache {
         best.unwrap_or_else(|| Looked::nothing(hash, Fwd::UriMiss))
     }
 
+    /// Of a key's variants one that a request, whose own is not stored, would rather have than any other there could be
+    /// ([`VarySpec::is_best`](crate::policy::vary::VarySpec::is_best)).
+    pub fn negotiated(&self, hash: u128, parts: &KeyParts<'_>, fields: &RequestFields<'_>) -> Option<Looked> {
+        let Some(Entry::Index(index)) = self.ram.get(hash) else {
+            return None;
+        };
+        index.variants.iter().find_map(|id| match self.ram.get(*id) {
+            Some(Entry::Version(version)) if version.head.began >= index.since && version.head.is_best_for(fields) => {
+                let looked = self.checked(*id, version, parts, Fwd::VaryMiss);
+                looked.version.is_some().then_some(looked)
+            }
+            _ => None,
+        })
+    }
+
     fn usable(
         &self,
         id: u128,
@@ -66,7 +81,14 @@ impl Cache {
         fields: &RequestFields<'_>,
         miss: Fwd,
     ) -> Looked {
-        if !version.head.key.is(parts) || !version.selected_by(fields) {
+        match version.selected_by(fields) {
+            true => self.checked(id, version, parts, miss),
+            false => Looked::nothing(id, miss),
+        }
+    }
+
+    fn checked(&self, id: u128, version: Arc<Version>, parts: &KeyParts<'_>, miss: Fwd) -> Looked {
+        if !version.head.key.is(parts) {
             return Looked::nothing(id, miss);
         }
         let verdict = version.verdict(&self.purges);

@@ -4,11 +4,13 @@
 //! runs this very code.
 
 pub mod fill;
+mod held;
 mod intake;
 mod key;
 mod lookup;
 mod memory;
 pub mod object;
+mod posted;
 mod table;
 
 use std::sync::Arc;
@@ -19,9 +21,12 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
+pub use held::Held;
+pub use intake::{Arrived, Request};
 pub use key::{Key, KeyParts, SchemeClass, Secret};
 pub use lookup::Looked;
 pub use memory::Remembered;
+pub use posted::{Keeping, Posted};
 pub use table::{Join, Permit, Wanted};
 
 use fill::Fill;
@@ -31,6 +36,7 @@ use table::{FillTable, KeysUnderWay};
 
 use crate::origin::FetchError;
 use crate::policy::fields::OwnedFields;
+use crate::policy::range::ByteRange;
 use crate::purge::{Epoch, Mode, Purges, Selector, Verdict};
 use crate::store::{CHUNK, Ram};
 use crate::telemetry::Count;
@@ -84,6 +90,8 @@ pub struct FillCounts {
     pub stored: Count,
     /// It could not be kept: it may not be stored, or there was no room.
     pub unstored: Count,
+    /// It was a part that was missing of what is stored.
+    pub completed: Count,
     /// The origin confirmed what is stored.
     pub revalidated: Count,
     /// There was no response, or not all of it.
@@ -224,8 +232,9 @@ impl Cache {
         epoch
     }
 
-    /// RFC 9111 4.4: what an unsafe method changed is not served again. Costs nothing if nothing of it is known.
-    pub fn invalidate(&self, parts: &KeyParts<'_>) {
+    /// RFC 9111 4.4: what an unsafe method changed is not served again. Costs nothing if nothing of it is known; returns
+    /// whether it is, and so was purged.
+    pub fn invalidate(&self, parts: &KeyParts<'_>) -> bool {
         let known = [SchemeClass::Clear, SchemeClass::Secure].into_iter().any(|scheme| {
             let hash = self.secret.key(&KeyParts { scheme, ..*parts });
             // In this order: what is on its way is stored before it is no longer on its way.
@@ -234,6 +243,7 @@ impl Cache {
         if known {
             self.purge_url(parts, Mode::Hard);
         }
+        known
     }
 
     /// Checks every stored version, so that the purges so far can be forgotten. What is on its way meanwhile is not kept.
@@ -255,7 +265,10 @@ impl Cache {
     fn announce(&self, fill: &Arc<Fill>, head: &Head, request: &OwnedFields) {
         let Some(selected) = &head.vary else { return };
         let id = request.with(|fields| head.id(&self.secret, fields));
-        self.fills.add_variant(fill, id);
+        // Who wants the whole does not read behind a part.
+        if fill.part.is_none() {
+            self.fills.add_variant(fill, id);
+        }
         let leaving = {
             let _change = self.index_change.lock();
             let (index, leaving) = match self.ram.get(head.key.hash) {
@@ -316,6 +329,21 @@ impl Cache {
     pub fn pin(&self, name: u128, length: u64) -> Option<SmallVec<[Bytes; 1]>> {
         let chunks = length.div_ceil(CHUNK as u64) as u32;
         (0..chunks).map(|index| self.ram.chunk(name, index)).collect()
+    }
+
+    /// What is here of the chunks that `wanted`, which is within the body, touches; `None` if the body has no chunks.
+    pub fn held(&self, version: &Version, wanted: ByteRange) -> Option<Held> {
+        let Body::Chunked { name, length } = version.body else {
+            return None;
+        };
+        let first = (wanted.start / CHUNK as u64) as u32;
+        let behind = wanted.end.div_ceil(CHUNK as u64) as u32;
+        Some(Held {
+            name,
+            length,
+            first,
+            chunks: (first..behind).map(|index| self.ram.chunk(name, index)).collect(),
+        })
     }
 
     /// The body of a version, if all of it is here: one piece, or all chunks.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
@@ -12,7 +13,7 @@ use super::key::{Key, Secret};
 use crate::policy::fields::RequestFields;
 use crate::policy::freshness::Freshness;
 use crate::policy::validator::Validators;
-use crate::policy::vary::VarySpec;
+use crate::policy::vary::{ContentOf, VarySpec};
 use crate::purge::{Epoch, Names, Purges, Verdict};
 use crate::store::Weigh;
 
@@ -54,6 +55,8 @@ pub struct Head {
     pub fields: Box<[(HeaderName, HeaderValue)]>,
     /// Age and lifetime.
     pub freshness: Freshness,
+    /// Fields that clients do not get to see, but that count when a validation leaves them as they are.
+    pub consumed: Box<[(HeaderName, HeaderValue)]>,
     /// What it can be validated by.
     pub validators: Validators,
     /// Hashes of its tags.
@@ -172,6 +175,21 @@ impl Head {
     /// The fields as a map, for policy.
     pub fn field_map(&self) -> HeaderMap {
         self.fields.iter().cloned().collect()
+    }
+
+    /// Whether a request with these fields would rather have this than anything else that varies as it does.
+    pub fn is_best_for(&self, fields: &RequestFields<'_>) -> bool {
+        let only = |name: HeaderName| {
+            let mut values = self.fields.iter().filter(|(known, _)| *known == name);
+            let (_, value) = values.next()?;
+            values.next().is_none().then_some(value.as_bytes())
+        };
+        let content = ContentOf {
+            language: only(CONTENT_LANGUAGE),
+            coding: only(CONTENT_ENCODING),
+        };
+        let selected = self.vary.as_ref();
+        selected.is_some_and(|selected| selected.spec.is_best(fields, &selected.values, content))
     }
 
     /// What it is stored under: the hash of the variant, or of the key if it does not vary.

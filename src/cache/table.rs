@@ -8,14 +8,18 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::fill::{Fill, Follower, NoJoin};
+use super::fill::{Begun, Fill, Follower, NoJoin};
 use super::object::{MAX_VARIANTS, Version};
 use super::{Cache, KeyParts, Looked, Remembered};
 use crate::planted::{self, Bug};
 use crate::policy::fields::RequestFields;
+use crate::policy::range::ByteRange;
 use crate::purge::Verdict;
 
 const SHARDS: usize = 64;
+
+/// Parts of a key's bodies that may be under way at a time.
+const MAX_PARTS: usize = 256;
 
 /// The fills of one key: each with what its variant is, or may turn out to be, stored under.
 type OfKey = SmallVec<[(u128, Arc<Fill>); 1]>;
@@ -135,14 +139,19 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// One more of each count, unless one would pass its bound, and of `key`.
-    fn take(counts: [(&Arc<AtomicUsize>, usize); 2], keys: &Arc<KeysUnderWay>, key: u128) -> Option<Permit> {
+    /// For something of `key` that is no fetch.
+    pub(super) fn of_key(keys: &Arc<KeysUnderWay>, key: u128) -> Permit {
         keys.add(key);
-        let mut permit = Permit {
+        Permit {
             counts: SmallVec::new(),
             keys: Arc::clone(keys),
             key,
-        };
+        }
+    }
+
+    /// One more of each count, unless one would pass its bound, and of `key`.
+    fn take(counts: [(&Arc<AtomicUsize>, usize); 2], keys: &Arc<KeysUnderWay>, key: u128) -> Option<Permit> {
+        let mut permit = Permit::of_key(keys, key);
         for (count, bound) in counts {
             let before = count.fetch_add(1, Ordering::Relaxed);
             permit.counts.push(Arc::clone(count));
@@ -210,13 +219,13 @@ impl Cache {
     pub fn join(&self, wanted: &Wanted<'_>) -> Join {
         let looked = self.lookup(wanted.hash, &wanted.parts, wanted.fields);
         match self.memory.of(looked.id, wanted.now) {
-            Some(Remembered::Uncacheable) => return self.lead(wanted, None),
+            Some(Remembered::Uncacheable) => return self.lead(wanted, None, None),
             Some(Remembered::Failed(error)) => return Join::Remembered(Remembered::Failed(error)),
             Some(error) if wanted.stale_will_do => return Join::Remembered(error),
             _ => {}
         }
         if !wanted.may_join {
-            return self.lead(wanted, None);
+            return self.lead(wanted, None, None);
         }
         let mut shard = self.fills.shard(wanted.hash).lock();
         // Looked up again under the lock: a fill that has ended since was stored before it left the table.
@@ -242,12 +251,59 @@ impl Cache {
             }
         }
         of_key.retain(|(id, _)| *id != looked.id);
-        if of_key.len() >= MAX_VARIANTS {
+        if of_key.iter().filter(|(_, fill)| fill.part.is_none()).count() >= MAX_VARIANTS {
             return Join::Full;
         }
-        let led = self.lead(wanted, Some(looked.id));
+        let led = self.lead(wanted, Some(looked.id), None);
         if let Join::Lead(fill, ..) = &led {
             of_key.push((looked.id, Arc::clone(fill)));
+        } else if of_key.is_empty() {
+            shard.remove(&wanted.hash);
+        }
+        led
+    }
+
+    /// Joins the fill of this part of a body that nothing is known of, or begins one; `None` if the whole is on its way, or
+    /// the origin is known not to give parts.
+    pub fn join_sought(&self, wanted: &Wanted<'_>, part: ByteRange) -> Option<Join> {
+        if self.memory.of(self.secret.parts_of(wanted.hash), wanted.now).is_some() {
+            return None;
+        }
+        let looked = self.lookup(wanted.hash, &wanted.parts, wanted.fields);
+        if looked.version.is_some() {
+            return Some(Join::Found(looked));
+        }
+        let whole = self.is_under_way(wanted.hash, looked.id);
+        (!whole).then(|| self.join_part(wanted, looked.id, part))
+    }
+
+    /// Whether the whole of what would be stored under `id` for the key `hash` is on its way.
+    pub fn is_under_way(&self, hash: u128, id: u128) -> bool {
+        let shard = self.fills.shard(hash).lock();
+        shard
+            .get(&hash)
+            .is_some_and(|of_key| of_key.iter().any(|(known, _)| *known == id))
+    }
+
+    /// Joins the fill of what is missing of the body called `name`, or begins one.
+    pub fn join_part(&self, wanted: &Wanted<'_>, name: u128, part: ByteRange) -> Join {
+        let id = self.secret.part(name, part);
+        let mut shard = self.fills.shard(wanted.hash).lock();
+        let of_key = shard.entry(wanted.hash).or_default();
+        if let Some((_, fill)) = of_key.iter().find(|(known, _)| *known == id) {
+            match fill.join(false, self.settings.max_readers) {
+                Ok(follower) if self.fresh_enough(fill) => return Join::Follow(follower),
+                Err(NoJoin::Full) => return Join::Full,
+                Ok(_) | Err(NoJoin::Over) => {}
+            }
+        }
+        of_key.retain(|(known, _)| *known != id);
+        if of_key.iter().filter(|(_, fill)| fill.part.is_some()).count() >= MAX_PARTS {
+            return Join::Full;
+        }
+        let led = self.lead(wanted, Some(id), Some(part));
+        if let Join::Lead(fill, ..) = &led {
+            of_key.push((id, Arc::clone(fill)));
         } else if of_key.is_empty() {
             shard.remove(&wanted.hash);
         }
@@ -260,7 +316,7 @@ impl Cache {
             || fill.with_names(|names| self.purges.verdict(names, fill.epoch)) == Verdict::Untouched
     }
 
-    fn lead(&self, wanted: &Wanted<'_>, id: Option<u128>) -> Join {
+    fn lead(&self, wanted: &Wanted<'_>, id: Option<u128>, part: Option<ByteRange>) -> Join {
         let counts = [(&self.under_way, self.settings.max_fills), wanted.origin];
         // Before the epoch is taken: an invalidation either finds this fill under way or came before its epoch.
         let Some(permit) = Permit::take(counts, &self.keys_under_way, wanted.hash) else {
@@ -268,15 +324,16 @@ impl Cache {
         };
         let mut terms = self.settings.terms;
         terms.detached = wanted.background;
-        let fill = Arc::new(Fill::new(
+        let begun = Begun {
             id,
-            Arc::new(self.secret.stored_key(&wanted.parts)),
-            Arc::clone(wanted.site),
-            self.purges.latest(),
-            self.next_in_sequence(),
+            key: Arc::new(self.secret.stored_key(&wanted.parts)),
+            site: Arc::clone(wanted.site),
+            epoch: self.purges.latest(),
+            began: self.next_in_sequence(),
+            part,
             terms,
-            self.ram.gauge().clone(),
-        ));
+        };
+        let fill = Arc::new(Fill::new(begun, self.ram.gauge().clone()));
         if wanted.background {
             return Join::Lead(fill, None, permit);
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Failure, run};
+use super::{Failure, complain, print, run};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::node;
@@ -29,17 +29,17 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         warn_of(&certificate, clock.now().wall);
     }
     for host in without_certificate(&config, tls.as_deref()) {
-        eprintln!(
+        complain(&format!(
             "warning: no certificate is for `{host}`; clients refuse what they get: add one to [tls] certificates"
-        );
+        ));
     }
-    println!(
-        "{}: valid; sites: {}, origins: {}",
+    let valid = format!(
+        "{}: valid; sites: {}, origins: {}\n",
         args.file.display(),
         config.sites.iter().count(),
         config.origins.len()
     );
-    Ok(())
+    print(valid.as_bytes())
 }
 
 /// The hosts of sites for which none of the certificates is, where the edge does not make one itself.
@@ -67,12 +67,16 @@ fn warn_of(certificate: &CertificateInfo, now: SystemTime) {
     let Some(file) = &certificate.file else { return };
     let file = file.display();
     match certificate.standing(now) {
-        Standing::NotYet => {
-            eprintln!("warning: the certificate in `{file}` is not valid yet; clients refuse it until then")
-        }
-        Standing::Expired => eprintln!("warning: the certificate in `{file}` has expired; clients refuse it: renew it"),
+        Standing::NotYet => complain(&format!(
+            "warning: the certificate in `{file}` is not valid yet; clients refuse it until then"
+        )),
+        Standing::Expired => complain(&format!(
+            "warning: the certificate in `{file}` has expired; clients refuse it: renew it"
+        )),
         Standing::Valid if certificate.standing(now + SOON) == Standing::Expired => {
-            eprintln!("warning: the certificate in `{file}` expires within a week; renew it");
+            complain(&format!(
+                "warning: the certificate in `{file}` expires within a week; renew it"
+            ));
         }
         Standing::Valid => {}
     }
@@ -90,7 +94,7 @@ pub(super) fn read(path: &Path) -> Result<Config, Vec<String>> {
     let lines = |errors: Vec<config::ConfigError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>();
     let config = config::read(path).map_err(lines)?;
     let warnings = config.warnings.iter();
-    warnings.for_each(|warning| eprintln!("warning: {warning}"));
+    warnings.for_each(|warning| complain(&format!("warning: {warning}")));
     Ok(config)
 }
 

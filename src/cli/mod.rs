@@ -71,10 +71,15 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("verge: {failure}");
+            complain(&format!("verge: {failure}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes a line to standard error. Nobody is left to be told that standard error is gone.
+fn complain(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Writes to standard output. That its reader has gone is no failure.

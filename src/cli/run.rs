@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Failure, check, signals};
+use super::{Failure, check, complain, print, signals};
 use crate::admin::{self, Admin};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Listener, Speaks, units};
@@ -62,11 +62,12 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn say_where(server: &Server, schemes: &[&str], admin: Option<&Admin>) {
+    let mut said = String::new();
     for (address, scheme) in server.addresses.iter().zip(schemes) {
-        println!("verge: listening on {scheme}://{address}");
+        said += &format!("verge: listening on {scheme}://{address}\n");
     }
     if let Some(admin) = admin {
-        println!("verge: admin on http://{}", admin.address);
+        said += &format!("verge: admin on http://{}\n", admin.address);
     }
     if let Some(tls) = server.tls().filter(|tls| tls.settings().certificates.is_empty()) {
         let names: Vec<String> = tls
@@ -74,11 +75,13 @@ fn say_where(server: &Server, schemes: &[&str], admin: Option<&Admin>) {
             .into_iter()
             .flat_map(|certificate| certificate.names)
             .collect();
-        println!(
-            "verge: no certificate is configured; a self-signed one was made for {}",
+        said += &format!(
+            "verge: no certificate is configured; a self-signed one was made for {}\n",
             names.join(", ")
         );
     }
+    // An edge serves whether or not somebody reads where.
+    let _ = print(said.as_bytes());
 }
 
 /// One error as it is; several are printed, and counted.
@@ -86,7 +89,7 @@ pub(super) fn failure(mut errors: Vec<String>, so: &str) -> Failure {
     if errors.len() == 1 {
         return errors.remove(0);
     }
-    errors.iter().for_each(|error| eprintln!("{error}"));
+    errors.iter().for_each(|error| complain(error));
     format!("{} errors; {so}", errors.len())
 }
 

@@ -40,6 +40,7 @@ use crate::access;
 use crate::cache;
 use crate::origin::OriginConfig;
 use crate::policy::reuse::Terms;
+use crate::policy::targeted::Targets;
 use crate::tls;
 
 /// A whole configuration: typed, checked, immutable.
@@ -199,6 +200,8 @@ pub struct Route {
     pub upgrade: bool,
     /// Bytes that a request body may have.
     pub max_body: u64,
+    /// Which fields for CDNs alone its responses are governed by.
+    pub targets: Arc<Targets>,
     /// When a stale response may be served.
     pub terms: Terms,
     /// Whether requests in clear text are refused: its hosts' clients must show a certificate.

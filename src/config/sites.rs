@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::file::{self, File};
 use super::nearest::nearest;
 use super::report::{At, Place};
@@ -13,6 +15,7 @@ use super::transport::parse_hsts;
 use super::units::parse_size;
 use super::{Glob, Route, Site, SiteTable};
 use crate::policy::reuse::Terms;
+use crate::policy::targeted::{SURROGATE_CONTROL, Targets};
 use crate::target::{normalise_host, normalise_path, split_port};
 
 /// The port of https unless a site says otherwise.
@@ -152,6 +155,7 @@ fn route(
         cache: settings.cache.value().copied().unwrap_or(true),
         upgrade: settings.upgrade.value().copied().unwrap_or(false),
         max_body: resolver.parsed(&settings.max_body, MAX_BODY, parse_size),
+        targets: Arc::new(targets(resolver, settings)),
         terms,
         secure_only: false,
         redirect_to_https: redirect.then_some(https_port),
@@ -160,6 +164,39 @@ fn route(
     };
     let origin = origin(resolver, file, settings, place)?;
     Some(Route { origin, ..route })
+}
+
+/// The fields for CDNs alone that count.
+fn targets(resolver: &mut Resolver, settings: &file::Settings) -> Targets {
+    let default = Targets::default();
+    let names = settings.target_list.value().map(|given| {
+        let names = given.iter().filter_map(|name| target(resolver, name));
+        names.collect()
+    });
+    Targets {
+        names: names.unwrap_or(default.names),
+        forwarded: settings.forward_targeted.value().copied().unwrap_or(default.forwarded),
+    }
+}
+
+fn target(resolver: &mut Resolver, given: &At<String>) -> Option<HeaderName> {
+    let name = HeaderName::from_bytes(given.value.as_bytes()).ok();
+    match name.filter(is_targeted) {
+        Some(name) => Some(name),
+        None => {
+            let what = format!(
+                "`{}` is no field that is meant for some caches; write one such as \"CDN-Cache-Control\" or \"Surrogate-Control\"",
+                given.value
+            );
+            resolver.report.wrong(given.place, what);
+            None
+        }
+    }
+}
+
+/// Whether a field may be one for some caches: what all read, or what is no caching policy, is not to be taken away.
+fn is_targeted(name: &HeaderName) -> bool {
+    *name == SURROGATE_CONTROL || name.as_str().ends_with("-cache-control")
 }
 
 fn https_port(resolver: &mut Resolver, settings: &file::Settings) -> u16 {

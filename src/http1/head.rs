@@ -107,6 +107,8 @@ pub(super) enum Coding {
     Chunked,
     /// Codings of RFC 9112 7 that Verge does not undo, chunked at the end or not at all.
     Unsupported,
+    /// One word that no coding is called, nor could be read as chunked.
+    Unknown,
     /// What somebody could read as chunked and somebody else not.
     Ambiguous,
 }
@@ -128,9 +130,18 @@ pub(super) fn coding(value: Option<&[u8]>) -> Coding {
         .all(|name| registered(name.trim_ascii()))
     {
         Coding::Unsupported
+    } else if is_strange_word(value) {
+        Coding::Unknown
     } else {
         Coding::Ambiguous
     }
+}
+
+fn is_strange_word(value: &[u8]) -> bool {
+    let lower = value.to_ascii_lowercase();
+    !lower.is_empty()
+        && lower.iter().all(u8::is_ascii_alphanumeric)
+        && memchr::memmem::find(&lower, b"chunked").is_none()
 }
 
 /// Whether a connection outlives a message, by its version and its `Connection` options (RFC 9112 9.3): `close` wins over all.

@@ -91,7 +91,7 @@ fn framing(version: Version, fields: &RequestFields<'_>) -> Result<Framing, Refu
         return match head::coding(fields.only(Known::TransferEncoding)) {
             Coding::Chunked => Ok(Framing::Chunked),
             Coding::Unsupported => Err(Refusal::UnsupportedCoding),
-            Coding::Ambiguous => Err(Refusal::TransferCoding),
+            Coding::Unknown | Coding::Ambiguous => Err(Refusal::TransferCoding),
         };
     }
     if !has_length {

@@ -55,7 +55,7 @@ pub enum ResponseFault {
     ContentLength,
     /// `Content-Length` together with `Transfer-Encoding`.
     LengthAndCoding,
-    /// `Transfer-Encoding` is not exactly `chunked`, or stands in HTTP/1.0.
+    /// `Transfer-Encoding` is a compression, or could be read in several ways, or stands in HTTP/1.0.
     TransferCoding,
     /// A `1xx` that announces a body.
     InterimBody,
@@ -110,7 +110,8 @@ pub fn parse_response(
     // RFC 9110 6.4.1, 15.3.5, 15.4.5. A 204 that announces bytes against RFC 9110 8.6 may well send them: nothing is to follow it.
     let dangling = status == StatusCode::NO_CONTENT
         && !matches!(framing, ResponseFraming::Length(0) | ResponseFraming::UntilClose);
-    let endless = has_body && framing == ResponseFraming::UntilClose;
+    let coded = fields.contains_key(TRANSFER_ENCODING) && framing == ResponseFraming::UntilClose;
+    let endless = has_body && framing == ResponseFraming::UntilClose || coded;
     let options = fields
         .get_all(CONNECTION)
         .iter()
@@ -158,11 +159,16 @@ fn frame(status: StatusCode, version: Version, fields: &mut HeaderMap) -> Result
         }
         let mut values = fields.get_all(TRANSFER_ENCODING).iter();
         let only = values.next().filter(|_| values.next().is_none());
-        // RFC 9112 6.1: no coding in HTTP/1.0. No other than chunked was asked for.
-        if version == Version::Http10 || head::coding(only.map(HeaderValue::as_bytes)) != Coding::Chunked {
-            return Err(ResponseFault::TransferCoding);
+        match head::coding(only.map(HeaderValue::as_bytes)) {
+            // RFC 9112 6.1: no coding in HTTP/1.0.
+            _ if version == Version::Http10 => return Err(ResponseFault::TransferCoding),
+            Coding::Chunked => ResponseFraming::Chunked,
+            // RFC 9112 6.3: without chunked the body ends with the connection. RFC 9112 7.4 forbids any coding but chunked
+            // that was not asked for, and none was: so the field is untrue, and the bytes are what they are.
+            Coding::Unknown => ResponseFraming::UntilClose,
+            // These may well be what the field says, and nobody undoes them.
+            Coding::Unsupported | Coding::Ambiguous => return Err(ResponseFault::TransferCoding),
         }
-        ResponseFraming::Chunked
     } else {
         length.map_or(ResponseFraming::UntilClose, ResponseFraming::Length)
     };
@@ -171,6 +177,7 @@ fn frame(status: StatusCode, version: Version, fields: &mut HeaderMap) -> Result
         ResponseFraming::Chunked | ResponseFraming::Length(1..) if status.is_informational() => {
             Err(ResponseFault::InterimBody)
         }
+        _ if status.is_informational() && fields.contains_key(TRANSFER_ENCODING) => Err(ResponseFault::InterimBody),
         framing => Ok(framing),
     }
 }

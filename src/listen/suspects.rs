@@ -12,8 +12,11 @@ use parking_lot::Mutex;
 /// How long an address stays suspect after its last flood.
 const SUSPECT: Duration = Duration::from_secs(10);
 
-/// Between the turns of two connections from a suspect address.
+/// Between the turns of two connections from a suspect address, after one flood. Each further one doubles it.
 const TURN: Duration = Duration::from_millis(100);
+
+/// What it is doubled up to.
+const SLOWEST: Duration = Duration::from_secs(1);
 
 /// The longest wait for a turn; a connection that would wait longer is closed.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -34,6 +37,8 @@ struct Suspect {
     until: Duration,
     /// When the next connection has its turn.
     next: Duration,
+    /// How long after it the one behind it has.
+    turn: Duration,
 }
 
 /// When a new connection is served.
@@ -62,11 +67,13 @@ impl Suspects {
                 known.remove(&oldest);
             }
         }
-        let suspect = known.entry(place).or_insert(Suspect {
-            until: now,
-            next: now + TURN,
-        });
-        suspect.until = now + SUSPECT;
+        let before = known.get(&place).filter(|suspect| suspect.until > now);
+        let (next, turn) = match before {
+            Some(suspect) => (suspect.next, SLOWEST.min(suspect.turn * 2)),
+            None => (now + TURN, TURN),
+        };
+        let until = now + SUSPECT;
+        known.insert(place, Suspect { until, next, turn });
         self.any.store(true, Ordering::Relaxed);
     }
 
@@ -89,7 +96,7 @@ impl Suspects {
         if wait > LONGEST {
             return Turn::Never;
         }
-        suspect.next = suspect.next.max(now) + TURN;
+        suspect.next = suspect.next.max(now) + suspect.turn;
         match wait.is_zero() {
             true => Turn::Now,
             false => Turn::After(wait),
@@ -135,6 +142,22 @@ mod tests {
     }
 
     #[test]
+    fn who_floods_again_waits_longer() {
+        let suspects = Suspects::default();
+        let mut now = 0;
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            suspects.add(v4(1), at(now));
+            let Turn::After(wait) = suspects.turn(v4(1), at(now)) else {
+                panic!("served at once at {now} ms");
+            };
+            waits.push(wait.as_millis());
+            now += wait.as_millis() as u64;
+        }
+        assert_eq!(waits, [100, 100, 200, 400, 800, 1_000, 1_000]);
+    }
+
+    #[test]
     fn another_flood_does_not_bring_a_turn_forward() {
         let suspects = Suspects::default();
         suspects.add(v4(1), at(0));
@@ -143,8 +166,8 @@ mod tests {
             served += usize::from(suspects.turn(v4(1), at(millis)) != Turn::Never);
             suspects.add(v4(1), at(millis));
         }
-        // Ten a second for three seconds, and those that may wait.
-        assert!((75..=85).contains(&served), "{served}");
+        // One a second for three seconds, those that may wait, and a few while the turns were shorter.
+        assert!((7..=12).contains(&served), "{served}");
     }
 
     #[test]

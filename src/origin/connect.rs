@@ -196,6 +196,7 @@ impl Servers {
             stream,
             key: peer.key,
             servers: Arc::clone(self),
+            kept_for: None,
         }
     }
 }
@@ -220,11 +221,16 @@ impl Line {
     }
 }
 
+/// How long before its server would an idle connection is closed.
+const MARGIN: Duration = Duration::from_secs(1);
+
 /// A connection that is in use. Dropped, it is closed.
 pub(super) struct Lease {
     pub(super) stream: Stream,
     key: u64,
     servers: Arc<Servers>,
+    /// How long the server keeps it while it is idle, if it says.
+    pub(super) kept_for: Option<Duration>,
 }
 
 impl Lease {
@@ -237,7 +243,12 @@ impl Lease {
                 idle_timeout,
                 ..
             } = &*self.servers;
-            connector.release_stream(self.stream, self.key, Some(*idle_timeout));
+            // A request that is sent as the server closes the connection is lost.
+            let theirs = self.kept_for.map(|kept| kept.saturating_sub(MARGIN));
+            let ours = theirs.map_or(*idle_timeout, |theirs| theirs.min(*idle_timeout));
+            if !ours.is_zero() {
+                connector.release_stream(self.stream, self.key, Some(ours));
+            }
         }
     }
 }

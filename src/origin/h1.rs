@@ -28,6 +28,7 @@ use super::upload::{Upload, Waits};
 use super::{FetchError, Fetched, ReadBody, RequestBody};
 use crate::http1::{BodyDecoder, BodyFault, BodyPiece, ResponseFraming, ResponseHead, parse_response};
 use crate::policy::hop::strip_hop_by_hop;
+use crate::policy::list;
 
 /// Room for a head and a small body with it.
 const FIRST_READ: usize = 8 * 1024;
@@ -149,6 +150,9 @@ impl<'a> Exchange<'a> {
             return self.into_upgraded(fields, upgrade);
         }
         self.body = Body::of(framing, keep_alive);
+        if let Some(lease) = &mut self.lease {
+            lease.kept_for = kept_for(&fields);
+        }
         self.patience.restart();
         strip_hop_by_hop(&mut fields);
         Ok(Fetched {
@@ -324,6 +328,14 @@ impl ReadBody for Exchange<'_> {
     fn take_trailers(&mut self) -> Option<HeaderMap> {
         self.body.trailers.take()
     }
+}
+
+/// How long the server keeps the connection, if it says: `Keep-Alive: timeout=5`, in seconds.
+fn kept_for(fields: &HeaderMap) -> Option<Duration> {
+    let lines = fields.get_all("keep-alive").into_iter();
+    let mut members = lines.flat_map(|line| list::members(line.as_bytes()));
+    let seconds = members.find_map(|member| member.strip_prefix(b"timeout=").and_then(list::decimal))?;
+    Some(Duration::from_secs(seconds))
 }
 
 impl Body {

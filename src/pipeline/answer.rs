@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::body::{AnswerBody, Following, Segment};
-use super::decide::{Refused, Serve};
+use super::decide::{LOOP_DETECTED, Refused, Serve};
 use super::request::RequestView;
 use super::shape::Shape;
 use crate::cache::object::Head;
@@ -92,8 +92,8 @@ impl<'a> Answer<'a> {
     pub fn stored(serve: Serve, now: Duration) -> Answer<'static> {
         let head = &serve.version.head;
         let age = Some(head.freshness.age(now).as_secs());
-        let pieces = serve.body;
-        let read = |segments: SmallVec<[Segment; 1]>| AnswerBody::Pieces(cut(&pieces, &segments));
+        let (pieces, from) = (serve.body, serve.from);
+        let read = |segments: SmallVec<[Segment; 1]>| AnswerBody::Pieces(cut(&pieces, from, &segments));
         let mut answer = shaped(Arc::clone(head), &serve.shape, read, serve.status);
         if serve.shape == Shape::Whole {
             answer.body = AnswerBody::Pieces(pieces);
@@ -136,7 +136,12 @@ impl<'a> Answer<'a> {
             }
             _ => {}
         }
-        own(refused.status, "", Some(refused.detail), fields)
+        // RFC 9209 2.3.27
+        let error = match refused.detail {
+            LOOP_DETECTED => "proxy_loop_detected",
+            _ => "",
+        };
+        own(refused.status, error, Some(refused.detail), fields)
     }
 
     /// Sends the client to the same place at this port of `https`.
@@ -478,20 +483,20 @@ fn partial(head: &Head, parts: &[ByteRange]) -> Partial {
     }
 }
 
-/// The stretches `segments` of the body made of `pieces`.
-fn cut(pieces: &[Bytes], segments: &[Segment]) -> SmallVec<[Bytes; 1]> {
+/// The stretches `segments` of the body of which `pieces` are what there is from `from` on.
+fn cut(pieces: &[Bytes], from: u64, segments: &[Segment]) -> SmallVec<[Bytes; 1]> {
     let mut out = SmallVec::new();
     for segment in segments {
         match segment {
             Segment::Text(text) => out.push(text.clone()),
             Segment::All => out.extend(pieces.iter().cloned()),
             Segment::Range(range) => {
-                let mut at = 0;
+                let mut at = from;
                 for piece in pieces {
                     let end = at + piece.len() as u64;
-                    let (from, to) = (range.start.clamp(at, end), range.end.clamp(at, end));
-                    if from < to {
-                        out.push(piece.slice((from - at) as usize..(to - at) as usize));
+                    let (first, behind) = (range.start.clamp(at, end), range.end.clamp(at, end));
+                    if first < behind {
+                        out.push(piece.slice((first - at) as usize..(behind - at) as usize));
                     }
                     at = end;
                 }
@@ -509,7 +514,8 @@ mod tests {
     fn cuts_across_pieces() {
         let pieces = [Bytes::from_static(b"abc"), Bytes::from_static(b"def")];
         let range = |start, end| Segment::Range(ByteRange { start, end });
-        let joined = |segments: &[Segment]| cut(&pieces, segments).concat();
+        let joined = |segments: &[Segment]| cut(&pieces, 0, segments).concat();
+        assert_eq!(cut(&pieces, 10, &[range(12, 14)]).concat(), b"cd");
         assert_eq!(joined(&[range(2, 4)]), b"cd");
         assert_eq!(
             joined(&[range(5, 6), Segment::Text(Bytes::from_static(b"-")), range(0, 1)]),

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::forward;
+use crate::cache::Held;
 use crate::cache::fill::Follower;
 use crate::origin::{BoxFuture, Fetch, FetchError, FetchRequest, ReadBody};
 use crate::policy::range::ByteRange;
@@ -74,6 +75,8 @@ pub struct Following {
 
 enum Source {
     Fill(Follower),
+    /// What is here of a stored body, and a fill of what is missing.
+    Patched(Held, Follower),
     Asking(BoxFuture<'static, Result<Resumed, FetchError>>),
     Origin(Resumed),
 }
@@ -123,8 +126,22 @@ pub struct Rest {
 impl Following {
     /// The stretches `segments` of what `follower`'s fill brings.
     pub fn new(follower: Follower, segments: impl IntoIterator<Item = Segment>, rest: Option<Rest>) -> Self {
+        Following::of(Source::Fill(follower), segments, rest)
+    }
+
+    /// The stretches `segments` of what is `held` and, where that lacks something, of what `follower`'s fill brings.
+    pub fn patched(
+        held: Held,
+        follower: Follower,
+        segments: impl IntoIterator<Item = Segment>,
+        rest: Option<Rest>,
+    ) -> Self {
+        Following::of(Source::Patched(held, follower), segments, rest)
+    }
+
+    fn of(source: Source, segments: impl IntoIterator<Item = Segment>, rest: Option<Rest>) -> Self {
         let mut following = Following {
-            source: Source::Fill(follower),
+            source,
             segments: segments.into_iter().collect(),
             offset: 0,
             rest,
@@ -182,6 +199,13 @@ impl Following {
         loop {
             match &mut self.source {
                 Source::Fill(follower) => return follower.poll_at(self.offset, cx),
+                Source::Patched(held, _) if self.offset >= held.length => return Poll::Ready(None),
+                Source::Patched(held, follower) => {
+                    return match held.at(self.offset) {
+                        Some(bytes) => Poll::Ready(Some(Ok(bytes))),
+                        None => follower.poll_at(self.offset, cx),
+                    };
+                }
                 Source::Origin(body) => return body.poll_at(self.offset, cx),
                 Source::Asking(answer) => match std::task::ready!(answer.as_mut().poll(cx)) {
                     Ok(body) => self.source = Source::Origin(body),

@@ -8,14 +8,17 @@ use http::{HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use super::edge::Edge;
+use super::forward::max_forwards;
 use super::request::{RequestLength, RequestView};
 use super::shape::{Shape, shape};
-use crate::cache::object::Version;
+use crate::cache::object::{Body, Head, Version};
 use crate::cache::{Looked, SchemeClass};
 use crate::config::{Found, Route};
 use crate::policy::cache_control::RequestDirectives;
 use crate::policy::cache_status::{CacheStatus, Fwd};
+use crate::policy::cdn_loop;
 use crate::policy::fields::Known;
+use crate::policy::range::ByteRange;
 use crate::policy::reuse::{Reuse, reuse, usable_on_error};
 
 /// What to do with a request.
@@ -37,8 +40,10 @@ pub enum Decision {
 pub struct Serve {
     /// The version.
     pub version: Arc<Version>,
-    /// All of its body, pinned; empty where the shape needs none.
+    /// What the shape needs of its body, pinned.
     pub body: SmallVec<[Bytes; 1]>,
+    /// Where in the body that begins.
+    pub from: u64,
     /// What of it is sent.
     pub shape: Shape,
     /// What is said of it.
@@ -60,6 +65,8 @@ pub struct Fetch {
     pub fwd: Fwd,
     /// Why in more detail.
     pub detail: Option<&'static str>,
+    /// What is stored would do, but some of its body is missing, and only that is fetched.
+    pub missing: bool,
 }
 
 /// An answer that is ours alone.
@@ -77,6 +84,12 @@ impl Refused {
         Refused { status, detail }
     }
 }
+
+/// RFC 8586: the origin is an edge that sends it here again.
+const LOOP: Refused = Refused::new(StatusCode::BAD_GATEWAY, LOOP_DETECTED);
+
+/// Its code.
+pub(super) const LOOP_DETECTED: &str = "loop-detected";
 
 /// Decides what to do with a request on what RAM knows; `now` is monotonic.
 pub fn decide(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Decision {
@@ -97,15 +110,24 @@ pub(super) fn decide_in(edge: &Edge, found: Option<Found<'_>>, request: &Request
     if route.secure_only && request.scheme == SchemeClass::Clear {
         return Decision::Refuse(Refused::new(StatusCode::FORBIDDEN, "client-certificate-required"));
     }
+    let goes_round = || cdn_loop::has_passed(&request.fields, &edge.cdn_id);
     if let Some(fwd) = must_pass(route, request) {
+        if goes_round() {
+            return Decision::Refuse(LOOP);
+        }
         return Decision::Pass(Arc::clone(route), fwd);
     }
     let parts = request.key_parts();
     let hash = edge.cache.secret().key(&parts);
     let looked = edge.cache.lookup(hash, &parts, &request.fields);
     let directives = request.directives();
+    if let Some(serve) = negotiated(edge, request, route, &directives, &looked, hash, now) {
+        return Decision::Serve(serve);
+    }
     match judge(edge, request, route, &directives, &looked, now) {
         Judged::Serve(serve) => Decision::Serve(serve),
+        // It would wait for the very fetch that it is.
+        Judged::Fetch(..) | Judged::Missing if goes_round() => Decision::Refuse(LOOP),
         Judged::Fetch(fwd, detail) => Decision::Fetch(
             Arc::clone(route),
             Fetch {
@@ -113,9 +135,46 @@ pub(super) fn decide_in(edge: &Edge, found: Option<Found<'_>>, request: &Request
                 seen: looked.version.is_some().then_some(looked),
                 fwd,
                 detail,
+                missing: false,
+            },
+        ),
+        Judged::Missing => Decision::Fetch(
+            Arc::clone(route),
+            Fetch {
+                hash,
+                seen: Some(looked),
+                fwd: Fwd::Partial,
+                detail: None,
+                missing: true,
             },
         ),
         Judged::Refuse(refused) => Decision::Refuse(refused),
+    }
+}
+
+/// RFC 9111 4.1: where the request's own variant is not stored, a fresh one of which no better can be had by its preferences.
+fn negotiated(
+    edge: &Edge,
+    request: &RequestView<'_>,
+    route: &Arc<Route>,
+    directives: &RequestDirectives,
+    looked: &Looked,
+    hash: u128,
+    now: Duration,
+) -> Option<Serve> {
+    if looked.version.is_some() || looked.miss != Fwd::VaryMiss {
+        return None;
+    }
+    let best = edge.cache.negotiated(hash, &request.key_parts(), &request.fields)?;
+    match judge(edge, request, route, directives, &best, now) {
+        Judged::Serve(serve) if serve.refresh.is_none() => Some(Serve {
+            status: CacheStatus {
+                detail: Some("negotiated"),
+                ..serve.status
+            },
+            ..serve
+        }),
+        _ => None,
     }
 }
 
@@ -130,7 +189,9 @@ fn guard(route: &Route, request: &RequestView<'_>) -> Option<Refused> {
     match request.method {
         // RFC 9110 9.3.6, 9.3.8: an edge is no tunnel, and what TRACE would show are other hops' fields.
         "CONNECT" | "TRACE" => Some(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed")),
-        "OPTIONS" if request.path == "*" => Some(Refused::new(StatusCode::NO_CONTENT, "options-of-the-edge")),
+        "OPTIONS" if request.path == "*" || max_forwards(request.method, &request.fields) == Some(0) => {
+            Some(Refused::new(StatusCode::NO_CONTENT, "options-of-the-edge"))
+        }
         _ => match request.body {
             RequestLength::Known(length) if length > route.max_body => {
                 Some(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large"))
@@ -157,6 +218,8 @@ fn must_pass(route: &Route, request: &RequestView<'_>) -> Option<Fwd> {
 pub(super) enum Judged {
     Serve(Serve),
     Fetch(Fwd, Option<&'static str>),
+    /// It would do, if all of its body were here that is wanted.
+    Missing,
     Refuse(Refused),
 }
 
@@ -194,6 +257,9 @@ pub(super) fn judge(
             hsts: hsts(route, request.scheme),
             ..serve
         }),
+        // RFC 9111 5.2.1.7
+        None if directives.only_if_cached => only_if_cached(),
+        None if can_be_completed(request, version) => Judged::Missing,
         None => {
             edge.cache.forget(version, looked.id);
             Judged::Fetch(Fwd::Miss, Some("body-evicted"))
@@ -234,19 +300,52 @@ pub(super) fn serve(
     now: Duration,
 ) -> Option<Serve> {
     let shape = shape(request, &version.head, true);
-    let body = match shape {
-        Shape::Whole | Shape::Parts(_) => edge.cache.whole_body(version)?,
-        _ => SmallVec::new(),
+    let (from, body) = match &shape {
+        Shape::Whole => (0, edge.cache.whole_body(version)?),
+        Shape::Parts(parts) => match edge.cache.held(version, span(parts)) {
+            Some(held) => (held.start(), held.whole()?),
+            None => (0, edge.cache.whole_body(version)?),
+        },
+        _ => (0, SmallVec::new()),
     };
     version.touch(now.as_secs());
     Some(Serve {
         version: Arc::clone(version),
         body,
+        from,
         shape,
         status,
         refresh: None,
         hsts: None,
     })
+}
+
+/// From the first byte of all parts to the last.
+pub(super) fn span(parts: &[ByteRange]) -> ByteRange {
+    ByteRange {
+        start: parts.iter().map(|part| part.start).min().unwrap_or(0),
+        end: parts.iter().map(|part| part.end).max().unwrap_or(0),
+    }
+}
+
+/// Whether what is missing of its body can be fetched by itself: RFC 9111 3.4 asks for a strong validator, and several parts
+/// would be as many fetches.
+pub(super) fn can_be_completed(request: &RequestView<'_>, version: &Version) -> bool {
+    version.head.validators.strong_etag().is_some()
+        && matches!(version.body, Body::Chunked { .. })
+        && wanted(&shape(request, &version.head, true), &version.head).is_some()
+}
+
+/// The stretch of the body that an answer of this shape needs, if it is one.
+pub(super) fn wanted(shape: &Shape, head: &Head) -> Option<ByteRange> {
+    match shape {
+        Shape::Whole => Some(ByteRange {
+            start: 0,
+            end: head.content_length?,
+        }),
+        Shape::Parts(parts) if parts.len() == 1 => parts.first().copied(),
+        _ => None,
+    }
 }
 
 /// RFC 6797 7.2: said over TLS alone.

@@ -55,6 +55,14 @@ pub const DETAILS: &[Detail] = &[
         "origin-keeps-changing",
         "Again and again what was fetched was not for this request; it gave up.",
     ),
+    detail(
+        "negotiated",
+        "The request's own variant is not stored, but one that it would rather have than any other (RFC 9111 4.1).",
+    ),
+    detail(
+        "loop-detected",
+        "The request has passed this edge already (CDN-Loop, RFC 8586): an origin leads back to it.",
+    ),
     detail("unknown-host", "No site has this host (RFC 9110 7.4)."),
     detail(
         "scheme",

@@ -47,6 +47,8 @@ pub struct Edge {
     pub sites: Vec<Arc<SiteCounts>>,
     /// Where requests are logged, if they are.
     pub access: Option<Arc<AccessLog>>,
+    /// What this edge, and no other, calls itself in `CDN-Loop` (RFC 8586).
+    pub cdn_id: Arc<str>,
 }
 
 impl Edge {
@@ -73,6 +75,7 @@ impl Edge {
             clock,
             spawn,
             access: None,
+            cdn_id: format!("verge-{:016x}", secret.tag(b"cdn-loop") >> 64).into(),
         }
     }
 
@@ -104,6 +107,7 @@ impl Edge {
             clock: Arc::clone(&self.clock),
             spawn: Arc::clone(&self.spawn),
             access: self.access.clone(),
+            cdn_id: Arc::clone(&self.cdn_id),
         }
     }
 

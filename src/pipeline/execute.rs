@@ -1,5 +1,7 @@
 //! Execute: bring what a decision needs, and decide again with it.
 
+mod parts;
+
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -7,7 +9,7 @@ use http::header::ETAG;
 
 use super::answer::Answer;
 use super::body::{Following, Rest};
-use super::decide::{Decision, Fetch, Judged, Refused, hsts, judge, judge_on_error, serve};
+use super::decide::{Decision, Fetch, Judged, Refused, can_be_completed, hsts, judge, judge_on_error, serve};
 use super::edge::Edge;
 use super::forward;
 use super::pass::pass;
@@ -19,6 +21,7 @@ use crate::cache::{Join, Looked, Permit, Remembered, Wanted};
 use crate::origin::{FetchError, FetchRequest, RequestBody};
 use crate::policy::cache_status::CacheStatus;
 use crate::policy::fields::Known;
+use crate::policy::range::ByteRange;
 use crate::policy::reuse::is_error_for_stale;
 use crate::policy::storable::{Asked, Unstorable};
 use crate::telemetry::AskedOrigin;
@@ -53,6 +56,7 @@ pub fn refresh(edge: &Arc<Edge>, request: OwnedRequest, hash: u128) {
         seen: seen.version.is_some().then_some(seen),
         fwd: crate::policy::cache_status::Fwd::Stale,
         detail: None,
+        missing: false,
     };
     let round = Round::new(edge, request, fetch);
     if let Join::Lead(fill, _, permit) = round.join(true) {
@@ -71,6 +75,10 @@ struct Round<'e> {
     alone: bool,
     /// When it came, in the order of all requests and fetches.
     arrival: u64,
+    /// It wants a part of a body of which nothing is known.
+    sought: Option<ByteRange>,
+    /// What it found would do, if all of the body were here that it wants.
+    missing: bool,
     /// Only a fetch that began after it came will do.
     only_newer: bool,
     /// The origin, if a fetch was begun for this request, and how long its head took.
@@ -81,6 +89,10 @@ struct Round<'e> {
 enum Step {
     Done(Answer<'static>),
     Again,
+}
+
+fn too_many_fetches() -> Answer<'static> {
+    Answer::refused(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-fetches"))
 }
 
 impl<'e> Round<'e> {
@@ -97,12 +109,15 @@ impl<'e> Round<'e> {
                 detail: fetch.detail,
                 ..CacheStatus::default()
             },
+            sought: None,
+            missing: fetch.missing,
             only_newer: false,
             asked: None,
         }
     }
 
     async fn answer(mut self) -> Answer<'static> {
+        self.seek();
         let mut answer = self.answer_of_rounds().await;
         answer.record.origin = self.asked;
         answer
@@ -110,25 +125,12 @@ impl<'e> Round<'e> {
 
     async fn answer_of_rounds(&mut self) -> Answer<'static> {
         for round in 1..=MAX_ROUNDS {
-            self.alone |= round == MAX_ROUNDS;
-            let step = match self.join(false) {
-                Join::Found(looked) => self.found(looked),
-                Join::Lead(fill, Some(follower), permit) => {
-                    self.status.collapsed = false;
-                    self.run(fill, permit);
-                    self.lead(follower).await
-                }
-                Join::Follow(follower) => {
-                    self.status.collapsed = true;
-                    self.follow(follower).await
-                }
-                Join::Remembered(Remembered::Failed(error)) => Step::Done(self.failed(error, "recent-failure")),
-                Join::Remembered(Remembered::ServerError(status)) => self.server_error(status),
-                Join::Full | Join::UnderWay | Join::Lead(..) | Join::Remembered(Remembered::Uncacheable) => {
-                    Step::Done(self.stale_or(|| {
-                        Answer::refused(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-fetches"))
-                    }))
-                }
+            let last = round == MAX_ROUNDS;
+            self.alone |= last;
+            let step = match (std::mem::take(&mut self.missing), self.sought.take()) {
+                (true, _) if !last => self.complete().await,
+                (false, Some(part)) if !last => self.fetch_sought(part).await,
+                _ => self.fetch_whole().await,
             };
             if let Step::Done(answer) = step {
                 return answer;
@@ -137,10 +139,34 @@ impl<'e> Round<'e> {
         self.stale_or(|| Answer::refused(Refused::new(StatusCode::BAD_GATEWAY, "origin-keeps-changing")))
     }
 
+    async fn fetch_whole(&mut self) -> Step {
+        match self.join(false) {
+            Join::Found(looked) => self.found(looked),
+            Join::Lead(fill, Some(follower), permit) => {
+                self.status.collapsed = false;
+                self.run(fill, permit);
+                self.follow(follower).await
+            }
+            Join::Follow(follower) => {
+                self.status.collapsed = true;
+                self.follow(follower).await
+            }
+            Join::Remembered(Remembered::Failed(error)) => Step::Done(self.failed(error, "recent-failure")),
+            Join::Remembered(Remembered::ServerError(status)) => self.server_error(status),
+            Join::Full | Join::UnderWay | Join::Lead(..) | Join::Remembered(Remembered::Uncacheable) => {
+                Step::Done(self.stale_or(too_many_fetches))
+            }
+        }
+    }
+
     fn join(&self, background: bool) -> Join {
+        self.with_wanted(background, |wanted| self.edge.cache.join(wanted))
+    }
+
+    fn with_wanted(&self, background: bool, join: impl FnOnce(&Wanted<'_>) -> Join) -> Join {
         let slot = &self.edge.origins[self.request.route.origin];
         self.request.fields.with(|fields| {
-            self.edge.cache.join(&Wanted {
+            join(&Wanted {
                 parts: self.request.key_parts(),
                 hash: self.hash,
                 fields,
@@ -168,11 +194,15 @@ impl<'e> Round<'e> {
         let order = Order {
             fetch: Arc::clone(&edge.origins[self.request.route.origin].fetch),
             request: match &validating {
-                Some((version, _)) => forward::validating(&self.request, &version.head),
-                None => self.forwarded(for_all),
+                Some((version, _)) => forward::validating(edge, &self.request, &version.head),
+                None => match fill.part {
+                    Some(part) => forward::part(self.forwarded(for_all), part),
+                    None => self.forwarded(for_all),
+                },
             },
             asked: self.asked(for_all),
             fields: Arc::clone(&self.request.fields),
+            targets: Arc::clone(&self.request.route.targets),
             validating,
             fill,
             permit,
@@ -186,8 +216,8 @@ impl<'e> Round<'e> {
 
     fn forwarded(&self, for_all: bool) -> FetchRequest {
         match for_all {
-            true => forward::for_all(&self.request),
-            false => forward::as_it_is(&self.request),
+            true => forward::for_all(self.edge, &self.request),
+            false => forward::as_it_is(self.edge, &self.request),
         }
     }
 
@@ -224,11 +254,25 @@ impl<'e> Round<'e> {
                 self.seen = Some(looked);
                 Step::Again
             }
+            Judged::Missing => {
+                self.seen = Some(looked);
+                self.missing = true;
+                Step::Again
+            }
         }
     }
 
-    /// Follows the fill that was begun for this request.
-    async fn lead(&mut self, follower: Follower) -> Step {
+    /// Follows a fill.
+    async fn follow(&mut self, follower: Follower) -> Step {
+        let head = self.await_head(&follower).await;
+        self.read(head, follower)
+    }
+
+    /// Waits for the head; if the fill was begun for this request, notes how long that took.
+    async fn await_head(&mut self, follower: &Follower) -> Outcome {
+        if !follower.leads() {
+            return follower.head().await;
+        }
         let (began, place) = (self.edge.clock.monotonic(), self.request.route.origin);
         self.asked = Some(AskedOrigin { place, took: None });
         let head = follower.head().await;
@@ -239,12 +283,7 @@ impl<'e> Round<'e> {
                 took: Some(took),
             });
         }
-        self.read(head, follower)
-    }
-
-    async fn follow(&mut self, follower: Follower) -> Step {
-        let head = follower.head().await;
-        self.read(head, follower)
+        head
     }
 
     fn read(&mut self, head: Outcome, follower: Follower) -> Step {
@@ -339,7 +378,7 @@ impl<'e> Round<'e> {
         let etag = head.fields.iter().find(|(name, _)| *name == ETAG)?.1.clone();
         Some(Rest {
             fetch: Arc::clone(&self.edge.origins[self.request.route.origin].fetch),
-            request: forward::for_all(&self.request),
+            request: forward::for_all(self.edge, &self.request),
             etag,
             length: head.content_length,
         })
@@ -364,11 +403,13 @@ impl<'e> Round<'e> {
         {
             Some(serve) => Step::Done(Answer::stored(serve, now)),
             None => {
-                // A chunk was evicted since: what was confirmed cannot be sent, so all of it is fetched.
-                self.edge
-                    .cache
-                    .forget(&version, self.seen.as_ref().map_or(self.hash, |looked| looked.id));
-                self.seen = None;
+                // Chunks were evicted since. They are fetched, or if that cannot be, all is.
+                let lacks_some = self.request.with_view(|view| can_be_completed(view, &version));
+                if !lacks_some {
+                    let id = self.seen.as_ref().map_or(self.hash, |looked| looked.id);
+                    self.edge.cache.forget(&version, id);
+                    self.seen = None;
+                }
                 Step::Again
             }
         }

@@ -1,10 +1,11 @@
 //! What the edge would do with a request, and why: the decision itself, and what it was made from.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::StatusCode;
 
-use super::decide::{Decision, Refused, decide, find};
+use super::decide::{Decision, Fetch, Refused, decide, find};
 use super::details::meaning;
 use super::edge::Edge;
 use super::purge_method;
@@ -53,6 +54,16 @@ pub fn explain(edge: &Edge, request: &RequestView<'_>) -> Explanation {
         judged.verdict = "the last fetch has just failed; answered with that, or with something stale".to_owned();
         judged.cache_status.detail = Some("recent-failure");
     }
+    if let Decision::Fetch(route, fetch) = &decision
+        && is_full(edge, route, fetch, request)
+    {
+        judged.verdict =
+            "as many fetches as there may be are under way; answered with that, or with something stale".to_owned();
+        judged.cache_status = CacheStatus {
+            detail: Some("too-many-fetches"),
+            ..CacheStatus::default()
+        };
+    }
     Explanation {
         steps,
         verdict: judged.verdict,
@@ -61,6 +72,15 @@ pub fn explain(edge: &Edge, request: &RequestView<'_>) -> Explanation {
         detail: judged.cache_status.detail,
         means: judged.cache_status.detail.and_then(meaning),
     }
+}
+
+/// Whether another fetch would be one too many, and none is under way that this request could share.
+fn is_full(edge: &Edge, route: &Route, fetch: &Fetch, request: &RequestView<'_>) -> bool {
+    let slot = edge.origins.get(route.origin);
+    let of_origin = slot.is_some_and(|slot| slot.under_way.load(Ordering::Relaxed) >= slot.max_fetches);
+    let in_all = edge.cache.fills_under_way() >= edge.cache.settings().max_fills;
+    let looked = edge.cache.lookup(fetch.hash, &request.key_parts(), &request.fields);
+    (of_origin || in_all) && !edge.cache.is_under_way(fetch.hash, looked.id)
 }
 
 fn asked(request: &RequestView<'_>) -> String {

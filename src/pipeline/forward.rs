@@ -4,16 +4,19 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use http::header::{
-    ACCEPT_RANGES, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, IF_MATCH, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE, UPGRADE, VIA,
+    ACCEPT_RANGES, AUTHORIZATION, CONTENT_LENGTH, COOKIE, ETAG, EXPECT, FORWARDED, HOST, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, MAX_FORWARDS, RANGE, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use super::edge::Edge;
 use super::request::OwnedRequest;
 use crate::cache::object::Head;
 use crate::origin::FetchRequest;
 use crate::policy::fields::{Known, RequestFields};
 use crate::policy::hop::{is_hop_by_hop, is_removable};
+use crate::policy::range::ByteRange;
+use crate::policy::targeted::SURROGATE_CONTROL;
 use crate::policy::{list, trace};
 
 /// Conditions and ranges: the client's own affair, answered from what is fetched for all.
@@ -26,12 +29,19 @@ const OF_ONE_CLIENT: [HeaderName; 6] = [
     RANGE,
 ];
 
+/// RFC 8586 2
+const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
+
+/// Edge Architecture 1.0, 2.2: that `Surrogate-Control` is read here.
+const SURROGATE_CAPABILITY: HeaderName = HeaderName::from_static("surrogate-capability");
+const CAPABILITY: &str = "verge=\"Surrogate/1.0\"";
+
 /// What the request is called, here and there. A client's own says nothing to those who look for ours.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The request whose answer serves everyone: a `GET` of the whole representation.
-pub(super) fn for_all(request: &OwnedRequest) -> FetchRequest {
-    let mut forwarded = as_it_is(request);
+pub(super) fn for_all(edge: &Edge, request: &OwnedRequest) -> FetchRequest {
+    let mut forwarded = as_it_is(edge, request);
     forwarded.method = Method::GET;
     for name in OF_ONE_CLIENT {
         forwarded.fields.remove(name);
@@ -42,19 +52,40 @@ pub(super) fn for_all(request: &OwnedRequest) -> FetchRequest {
 }
 
 /// The same, with a question: has the stored version changed (RFC 9111 4.3.1)?
-pub(super) fn validating(request: &OwnedRequest, head: &Head) -> FetchRequest {
-    let mut forwarded = for_all(request);
+pub(super) fn validating(edge: &Edge, request: &OwnedRequest, head: &Head) -> FetchRequest {
+    let mut forwarded = for_all(edge, request);
     let stored = |name: &HeaderName| {
         head.fields
             .iter()
             .find(|(n, _)| n == name)
             .map(|(_, value)| value.clone())
     };
-    if let Some(etag) = stored(&http::header::ETAG) {
+    if let Some(etag) = stored(&ETAG) {
         forwarded.fields.insert(IF_NONE_MATCH, etag);
     }
     if let Some(modified) = stored(&http::header::LAST_MODIFIED) {
         forwarded.fields.insert(IF_MODIFIED_SINCE, modified);
+    }
+    forwarded
+}
+
+/// A part of a body; one without an end is the rest.
+pub(super) fn part(mut forwarded: FetchRequest, part: ByteRange) -> FetchRequest {
+    let range = match part.end {
+        u64::MAX => format!("bytes={}-", part.start),
+        end => format!("bytes={}-{}", part.start, end.saturating_sub(1)),
+    };
+    if let Ok(range) = HeaderValue::from_str(&range) {
+        forwarded.fields.insert(RANGE, range);
+    }
+    forwarded
+}
+
+/// A part of a stored body, if it is still the one with this strong ETag (RFC 9110 13.1.5).
+pub(super) fn part_of(forwarded: FetchRequest, head: &Head, part: ByteRange) -> FetchRequest {
+    let mut forwarded = self::part(forwarded, part);
+    if let Some((_, etag)) = head.fields.iter().find(|(name, _)| *name == ETAG) {
+        forwarded.fields.insert(IF_RANGE, etag.clone());
     }
     forwarded
 }
@@ -71,9 +102,10 @@ pub(super) fn rest_of(mut forwarded: FetchRequest, etag: HeaderValue, from: u64)
 }
 
 /// The request as the client made it, but for what concerns the connection alone and what strangers may not claim.
-pub(super) fn as_it_is(request: &OwnedRequest) -> FetchRequest {
+pub(super) fn as_it_is(edge: &Edge, request: &OwnedRequest) -> FetchRequest {
     let mut fields = request.fields.with(|fields| end_to_end(fields, request.version));
     tell_who_asks(&mut fields, request);
+    count_hops(&mut fields, request, &edge.cdn_id);
     if let Ok(id) = HeaderValue::from_bytes(&request.id.hex()) {
         fields.insert(REQUEST_ID, id);
     }
@@ -82,6 +114,9 @@ pub(super) fn as_it_is(request: &OwnedRequest) -> FetchRequest {
     if let Some(query) = &request.query {
         target.push('?');
         target.push_str(query);
+    }
+    if request.route.targets.names.contains(&SURROGATE_CONTROL) {
+        fields.append(SURROGATE_CAPABILITY, HeaderValue::from_static(CAPABILITY));
     }
     FetchRequest {
         // The method was taken in as a token, which is what a method is.
@@ -93,6 +128,23 @@ pub(super) fn as_it_is(request: &OwnedRequest) -> FetchRequest {
         interims: request.interims.clone(),
         trailers: request.takes_trailers(),
     }
+}
+
+/// RFC 8586 2: who has forwarded it. RFC 9110 7.6.2: how often it may still be forwarded, where that counts.
+fn count_hops(fields: &mut HeaderMap, request: &OwnedRequest, cdn_id: &str) {
+    if let Ok(id) = HeaderValue::from_str(cdn_id) {
+        fields.append(CDN_LOOP, id);
+    }
+    let left = request.fields.with(|fields| max_forwards(&request.method, fields));
+    if let Some(left) = left {
+        fields.insert(MAX_FORWARDS, HeaderValue::from(left.saturating_sub(1)));
+    }
+}
+
+/// RFC 9110 7.6.2: how often an `OPTIONS` may still be forwarded; `TRACE` never is.
+pub(super) fn max_forwards(method: &str, fields: &RequestFields<'_>) -> Option<u64> {
+    let given = fields.only(Known::MaxForwards).filter(|_| method == "OPTIONS")?;
+    list::decimal(given)
 }
 
 /// RFC 9110 7.6.1: connection fields stay on their connection. Safe by default: names with underscores, which some servers

@@ -17,6 +17,7 @@ mod execute;
 mod explain;
 mod forward;
 mod pass;
+mod posted;
 mod purge_method;
 mod request;
 mod shape;

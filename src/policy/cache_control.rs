@@ -79,11 +79,16 @@ pub struct ResponseDirectives {
     pub no_cache_fields: SmallVec<[HeaderName; 2]>,
     /// Fields to leave out of what is stored: `private="a, b"` (5.2.2.7).
     pub private_fields: SmallVec<[HeaderName; 2]>,
+    /// They come of a targeted field, so that `Expires` says nothing (RFC 9213 2.2).
+    pub targeted: bool,
 }
 
+/// What follows a directive's name.
 #[derive(Clone, Copy)]
-enum Argument<'a> {
+pub(super) enum Argument<'a> {
+    /// Nothing.
     None,
+    /// A value, without its quotation marks.
     Given(&'a [u8]),
     /// Neither a token nor a whole quoted string, or set off by whitespace.
     Malformed,
@@ -199,7 +204,8 @@ pub fn response_directives(fields: &HeaderMap) -> ResponseDirectives {
 }
 
 impl ResponseDirectives {
-    fn apply(&mut self, name: &[u8], argument: Argument) {
+    /// Takes one directive in; `name` is in lower case.
+    pub(super) fn apply(&mut self, name: &[u8], argument: Argument) {
         // What restricts is obeyed in any form; what permits must be well formed.
         let well_formed = !matches!(argument, Argument::Malformed);
         match name {

@@ -43,6 +43,7 @@ known_fields! {
     AcceptEncoding = "accept-encoding",
     Authorization = "authorization",
     CacheControl = "cache-control",
+    CdnLoop = "cdn-loop",
     Connection = "connection",
     ContentLength = "content-length",
     Cookie = "cookie",

@@ -74,6 +74,10 @@ fn explicit_lifetime(fields: &HeaderMap, directives: &ResponseDirectives, date: 
     if let Some(seconds) = directives.s_maxage.or(directives.max_age) {
         return Some(Duration::from_secs(seconds));
     }
+    // RFC 9213 2.2: where a targeted field governs, Expires is ignored.
+    if directives.targeted {
+        return None;
+    }
     let mut lines = fields.get_all(header::EXPIRES).iter().peekable();
     lines.peek()?;
     // RFC 9111 5.3: an invalid Expires (such as `0`) is in the past. 4.2.1: of several, the earliest.

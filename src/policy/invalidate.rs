@@ -40,6 +40,13 @@ pub fn also_invalidated(fields: &HeaderMap, target: &Target) -> SmallVec<[PathAn
         .collect()
 }
 
+/// Where `Content-Location` says that the answer is to be had, if that is of the target's origin.
+pub fn content_location(fields: &HeaderMap, target: &Target) -> Option<PathAndQuery> {
+    let mut lines = fields.get_all(header::CONTENT_LOCATION).iter();
+    let only = lines.next().filter(|_| lines.next().is_none())?;
+    resolve(only.to_str().ok()?, target)
+}
+
 /// RFC 3986 5.2, as far as the result can be of the same origin.
 fn resolve(reference: &str, target: &Target) -> Option<PathAndQuery> {
     // RFC 3986 2: neither may stand in a URI; some read a backslash as a slash, so an origin could be mistaken.

@@ -6,6 +6,8 @@
 pub mod cache_control;
 /// What our Cache-Status says, and its writer.
 pub mod cache_status;
+/// Requests that come back.
+pub mod cdn_loop;
 /// HTTP dates, read and written.
 pub mod date;
 /// The field lines of a request, borrowed.
@@ -26,6 +28,8 @@ pub mod range;
 pub mod reuse;
 /// Whether a response may be stored.
 pub mod storable;
+/// Cache control for some caches only.
+pub mod targeted;
 /// The trace that a request belongs to.
 pub mod trace;
 /// Entity tags, dates and the preconditions made of them.
@@ -41,5 +45,6 @@ pub use merge::{merge_not_modified, selects};
 pub use range::{ByteRange, Ranges};
 pub use reuse::{Reuse, Stale, Terms, is_error_for_stale, reuse, usable_on_error};
 pub use storable::{Asked, StorableResponse, Unstorable, storable};
+pub use targeted::{Targets, governing};
 pub use validator::{EntityTag, Precondition, Validators, precondition, validators};
 pub use vary::{Vary, VarySpec, vary};

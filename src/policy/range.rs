@@ -1,5 +1,7 @@
 //! Which bytes of a representation were asked for (RFC 9110 14.2).
 
+use http::HeaderMap;
+use http::header::CONTENT_RANGE;
 use smallvec::SmallVec;
 
 use super::fields::{Known, RequestFields};
@@ -68,6 +70,46 @@ pub fn select(fields: &RequestFields, validators: &Validators, length: u64) -> R
     }
 }
 
+/// Where the range begins, and where it ends if it says, that a request asks for with one range and no condition on it: of a
+/// representation whose length nobody here knows. None for all else, and for what is counted from the end.
+pub fn sought(fields: &RequestFields) -> Option<(u64, Option<u64>)> {
+    if !fields.has(Known::Range) || fields.has(Known::IfRange) {
+        return None;
+    }
+    let set = fields.only(Known::Range).and_then(byte_set)?;
+    let (first, last) = split_spec(list::trim(set))?;
+    let start = list::decimal(first)?;
+    if last.is_empty() {
+        return Some((start, None));
+    }
+    let end = list::decimal(last)?.checked_add(1)?;
+    (start < end).then_some((start, Some(end)))
+}
+
+fn split_spec(spec: &[u8]) -> Option<(&[u8], &[u8])> {
+    let dash = spec.iter().position(|byte| *byte == b'-')?;
+    Some((&spec[..dash], &spec[dash + 1..]))
+}
+
+/// What a `206` carries, by its `Content-Range` (RFC 9110 14.4), and how long the whole is, if it says; none if that cannot
+/// be.
+pub fn content_range(fields: &HeaderMap) -> Option<(ByteRange, Option<u64>)> {
+    let mut lines = fields.get_all(CONTENT_RANGE).iter();
+    let only = lines.next().filter(|_| lines.next().is_none())?;
+    let (unit, rest) = only.to_str().ok()?.trim().split_once(' ')?;
+    let (range, complete) = rest.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let start = list::decimal(first.as_bytes())?;
+    let end = list::decimal(last.as_bytes())?.checked_add(1)?;
+    let complete = match complete {
+        "*" => None,
+        digits => Some(list::decimal(digits.as_bytes())?),
+    };
+    // RFC 9110 14.4: invalid if the last position is less than the first, or not less than the complete length.
+    let is_valid = unit.eq_ignore_ascii_case("bytes") && start < end && complete.is_none_or(|length| end <= length);
+    is_valid.then_some((ByteRange { start, end }, complete))
+}
+
 /// What follows `bytes=`; units are named in any case (RFC 9110 14.1).
 fn byte_set(value: &[u8]) -> Option<&[u8]> {
     let (unit, set) = list::trim(value).split_at_checked(b"bytes=".len())?;
@@ -106,8 +148,7 @@ enum Spec {
 
 /// One range-spec against `length` bytes; none if it is malformed.
 fn resolve(spec: &[u8], length: u64) -> Option<Spec> {
-    let dash = spec.iter().position(|byte| *byte == b'-')?;
-    let (first, last) = (&spec[..dash], &spec[dash + 1..]);
+    let (first, last) = split_spec(spec)?;
     if first.is_empty() {
         return Some(suffix(list::decimal(last)?, length));
     }
@@ -172,4 +213,37 @@ fn coalesce(parts: &mut SmallVec<[ByteRange; 2]>) {
         }
         joins
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_part_says_of_itself() {
+        for (value, expected) in [
+            ("bytes 0-4/10", Some((0, 5, Some(10)))),
+            ("BYTES 5-9/10", Some((5, 10, Some(10)))),
+            ("bytes 5-9/*", Some((5, 10, None))),
+            ("bytes 9-5/10", None),
+            ("bytes 5-10/10", None),
+            ("bytes */10", None),
+            ("bytes 5-/10", None),
+            ("bytes=0-4/10", None),
+            ("lines 0-4/10", None),
+            ("bytes 0-4", None),
+            ("bytes +0-4/10", None),
+            ("bytes 0-18446744073709551615/*", None),
+        ] {
+            let fields = [(CONTENT_RANGE, http::HeaderValue::from_static(value))]
+                .into_iter()
+                .collect();
+            let read = content_range(&fields).map(|(range, complete)| (range.start, range.end, complete));
+            assert_eq!(read, expected, "{value}");
+        }
+        let twice = [(CONTENT_RANGE, http::HeaderValue::from_static("bytes 0-4/10")); 1];
+        let mut fields: HeaderMap = twice.into_iter().collect();
+        fields.append(CONTENT_RANGE, http::HeaderValue::from_static("bytes 0-4/10"));
+        assert_eq!(content_range(&fields), None);
+    }
 }

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, StatusCode, header};
 
-use super::cache_control::{ResponseDirectives, response_directives};
+use super::cache_control::ResponseDirectives;
 use super::validator;
 use super::vary::{Vary, vary};
 
@@ -114,11 +114,15 @@ impl StorableResponse {
     }
 }
 
-/// Whether this response may be stored. What the response itself forbids is found before what the request forbids.
+/// Whether this response, whose caching `directives` govern, may be stored. What the response itself forbids is found before what the request forbids.
 ///
 /// Of a storable response the caller leaves out `directives.private_fields` and what [`hop`](super::hop) names.
-pub fn storable(asked: &Asked, status: StatusCode, fields: &HeaderMap) -> Result<StorableResponse, Unstorable> {
-    let directives = response_directives(fields);
+pub fn storable(
+    asked: &Asked,
+    status: StatusCode,
+    fields: &HeaderMap,
+    directives: ResponseDirectives,
+) -> Result<StorableResponse, Unstorable> {
     check_status(asked, status, &directives)?;
     check_response(status, fields, &directives)?;
     check_request(asked, fields, &directives)?;
@@ -213,7 +217,9 @@ fn check_request(asked: &Asked, fields: &HeaderMap, directives: &ResponseDirecti
 
 /// RFC 9111 4.2.1: max-age, s-maxage or Expires, even one that cannot be read (it then says "stale").
 fn explicit_freshness(fields: &HeaderMap, directives: &ResponseDirectives) -> bool {
-    directives.max_age.is_some() || directives.s_maxage.is_some() || fields.contains_key(header::EXPIRES)
+    // RFC 9213 2.2: where a targeted field governs, Expires is ignored.
+    let expires = !directives.targeted && fields.contains_key(header::EXPIRES);
+    directives.max_age.is_some() || directives.s_maxage.is_some() || expires
 }
 
 /// Whether freshness may be guessed for this status (RFC 9110 15.1; 206 left out, since it is not stored).

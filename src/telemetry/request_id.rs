@@ -37,14 +37,24 @@ impl RequestId {
 
     /// 32 hexadecimal digits.
     pub fn hex(self) -> [u8; 32] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut hex = [0; 32];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(self.0.to_be_bytes()) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
+        for (part, digits) in hex.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            *digits = eight_digits((self.0 >> (96 - 32 * part)) as u32);
         }
         hex
     }
+}
+
+/// The hexadecimal digits of a number, all at once in one register.
+fn eight_digits(number: u32) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // A byte a digit.
+    let digits = u64::from(number);
+    let digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
+    let digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
+    let digits = (digits | digits << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let are_letters = ((digits + 6 * ONES) >> 4) & ONES;
+    (digits + ONES * u64::from(b'0') + are_letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
 impl Default for RequestId {
@@ -90,6 +100,9 @@ mod tests {
 
     #[test]
     fn digits() {
+        for number in [0, 1, 0x9a, 0xdead_beef, u32::MAX, 0x0f1e_2d3c] {
+            assert_eq!(eight_digits(number), *format!("{number:08x}").as_bytes());
+        }
         let id = RequestId(0x0123_4567_89ab_cdef << 64 | 0xfe);
         assert_eq!(&id.hex(), b"0123456789abcdef00000000000000fe");
     }

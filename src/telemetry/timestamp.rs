@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The last second that has a four-digit year.
+/// The last second that has a four-digit year; later ones are written as this one.
 const LAST_SECOND: u64 = 253_402_300_799;
 
 const MONTHS: [&[u8; 3]; 12] = [
@@ -13,17 +13,18 @@ const MONTHS: [&[u8; 3]; 12] = [
 pub fn rfc3339(out: &mut Vec<u8>, time: SystemTime) {
     let (seconds, millis) = since_1970(time);
     rfc3339_seconds(out, seconds);
-    rfc3339_end(out, millis);
+    out.extend_from_slice(&rfc3339_end(millis));
 }
 
-/// Whole seconds since 1970, brought into the years 1970 to 9999, and the milliseconds beyond.
+/// Whole seconds since 1970, and the milliseconds beyond.
 pub fn since_1970(time: SystemTime) -> (u64, u32) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    (since.as_secs().min(LAST_SECOND), since.subsec_millis())
+    (since.as_secs(), since.subsec_millis())
 }
 
 /// Appends what comes before the fraction: `2026-11-22T04:51:00`.
 pub fn rfc3339_seconds(out: &mut Vec<u8>, seconds: u64) {
+    let seconds = seconds.min(LAST_SECOND);
     let Civil { year, month, day } = civil(seconds);
     digits(out, year, 4);
     out.push(b'-');
@@ -34,15 +35,15 @@ pub fn rfc3339_seconds(out: &mut Vec<u8>, seconds: u64) {
     time_of_day(out, seconds);
 }
 
-/// Appends the fraction and the zone: `.123Z`.
-pub fn rfc3339_end(out: &mut Vec<u8>, millis: u32) {
-    out.push(b'.');
-    digits(out, u64::from(millis), 3);
-    out.push(b'Z');
+/// The fraction and the zone: `.123Z`.
+pub fn rfc3339_end(millis: u32) -> [u8; 5] {
+    let digit = |place: u32| b'0' + (millis / place % 10) as u8;
+    [b'.', digit(100), digit(10), digit(1), b'Z']
 }
 
 /// Appends the time as the combined log format has it: `22/Nov/2026:04:51:00 +0000`.
 pub fn common(out: &mut Vec<u8>, seconds: u64) {
+    let seconds = seconds.min(LAST_SECOND);
     let Civil { year, month, day } = civil(seconds);
     digits(out, day, 2);
     out.push(b'/');

@@ -154,11 +154,13 @@ fn lying_rests(ledger: &Ledger, number: usize, contact: usize) -> impl Iterator<
         .given
         .as_ref()
         .and_then(|given| given.etag.as_deref());
-    let own = ledger
+    // What another request fetched of a body that is known in part is everybody's.
+    let resource = ledger.requests[number].ask.resource;
+    let rests = ledger
         .contacts
         .iter()
-        .filter(move |contact| contact.request == number && contact.range);
-    let given = own.filter_map(|contact| contact.given.as_ref());
+        .filter(move |contact| contact.resource == resource && contact.range);
+    let given = rests.filter_map(|contact| contact.given.as_ref());
     given.filter(move |given| given.lying && given.status == 206 && given.etag.as_deref() == etag)
 }
 
@@ -219,7 +221,11 @@ pub fn judge_break(world: &World, number: usize, expected: &Expected, error: Fet
     };
     let source = &ledger.contacts[*contact];
     let brought_whole = source.given.as_ref().is_some_and(|given| !given.cut);
-    let mut own = ledger.contacts.iter().filter(|contact| contact.request == number);
+    let resource = ledger.requests[number].ask.resource;
+    let mut own = ledger
+        .contacts
+        .iter()
+        .filter(|contact| contact.request == number || contact.range && contact.resource == resource);
     let own_failed =
         own.any(|contact| contact.failed.is_some() || contact.given.as_ref().is_some_and(|given| given.cut));
     let fell_behind = error == FetchError::FellBehind
@@ -238,10 +244,11 @@ fn in_time(world: &World, ledger: &Ledger, number: usize, expected: &Expected, c
     if !ledger.requests[number].ask.is_fast() {
         return Ok(());
     }
+    let resource = ledger.requests[number].ask.resource;
     let own = ledger
         .contacts
         .iter()
-        .filter(|other| other.request == number && other.range);
+        .filter(|other| other.resource == resource && other.range);
     let sources = own
         .chain([&ledger.contacts[contact]])
         .filter_map(|contact| contact.given.as_ref());

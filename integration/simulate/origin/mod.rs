@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Method, StatusCode, header};
 use verge::origin::{BoxFuture, Fetch, FetchError, FetchRequest, Fetched, RequestBody};
+use verge::store::CHUNK;
 
 use body::ScriptedBody;
 
@@ -227,6 +228,24 @@ impl Visit {
         self.give(status, state, part)
     }
 
+    /// A part that was asked for in whole chunks, of a body with a strong tag, is as much for others as the whole is.
+    fn is_shareable(&self, state: &State, status: u16) -> bool {
+        let range = self
+            .request
+            .fields
+            .get(header::RANGE)
+            .and_then(|range| range.to_str().ok());
+        let first = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-')?.0.parse::<u64>().ok());
+        let in_chunks = first.is_some_and(|first| first % CHUNK as u64 == 0);
+        let strong = state.etag.as_deref().is_some_and(|etag| etag.starts_with('"'));
+        let as_status = if status == 206 && in_chunks && strong {
+            200
+        } else {
+            status
+        };
+        model::is_shareable(&state.policy, as_status, &self.asked())
+    }
+
     fn give(self, status: u16, state: State, part: Option<(u64, u64)>) -> Fetched<'static> {
         let at = self.world.now();
         let size = state.content.bytes.len() as u64;
@@ -243,7 +262,7 @@ impl Visit {
         let given = Given {
             head: self.world.ledger.lock().stamp(at),
             status,
-            shareable: model::is_shareable(&state.policy, status, &self.asked()),
+            shareable: self.is_shareable(&state, status),
             policy: state.policy,
             content: Arc::clone(&state.content),
             from,

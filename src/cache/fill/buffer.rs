@@ -11,7 +11,7 @@ const SMALL: usize = 16 * 1024;
 
 /// Pieces of a body in order, from `base` to `end`.
 ///
-/// A *kept* buffer holds the body from its beginning, in whole chunks and a tail of pieces. A *windowed* one forgets
+/// A *kept* buffer holds the body, or a part of it, from its beginning, in whole chunks and a tail of pieces. A *windowed* one forgets
 /// what its readers have had.
 #[derive(Debug)]
 pub struct Buffer {
@@ -19,6 +19,8 @@ pub struct Buffer {
     chunks: Vec<Bytes>,
     /// What follows the chunks.
     pieces: VecDeque<Bytes>,
+    /// Where it begins in the body: where a chunk does.
+    start: u64,
     /// Offset of the first piece.
     base: u64,
     end: u64,
@@ -38,16 +40,22 @@ pub enum At {
 }
 
 impl Buffer {
-    /// An empty buffer. Chunks of a kept one are counted by `gauge`.
-    pub fn new(kept: bool, gauge: Gauge) -> Self {
+    /// An empty buffer for what comes from `start` on, where a chunk begins. Chunks of a kept one are counted by `gauge`.
+    pub fn new(start: u64, kept: bool, gauge: Gauge) -> Self {
         Buffer {
             chunks: Vec::new(),
             pieces: VecDeque::new(),
-            base: 0,
-            end: 0,
+            start,
+            base: start,
+            end: start,
             kept,
             gauge,
         }
+    }
+
+    /// Where it begins in the body.
+    pub fn start(&self) -> u64 {
+        self.start
     }
 
     /// Offset after the last byte that has come.
@@ -62,7 +70,10 @@ impl Buffer {
 
     /// Whether a reader at `offset` can still be served.
     pub fn reaches_back_to(&self, offset: u64) -> bool {
-        self.kept || offset >= self.base
+        match self.kept {
+            true => offset >= self.start,
+            false => offset >= self.base,
+        }
     }
 
     /// Appends what has come. Returns the chunks that are now whole.
@@ -131,8 +142,11 @@ impl Buffer {
         if offset >= self.end {
             return At::NotYet;
         }
+        if offset < self.start {
+            return At::Gone;
+        }
         if offset < self.base {
-            let chunk = self.chunks.get((offset / CHUNK as u64) as usize);
+            let chunk = self.chunks.get(((offset - self.start) / CHUNK as u64) as usize);
             return chunk.map_or(At::Gone, |chunk| {
                 At::Bytes(chunk.slice((offset % CHUNK as u64) as usize..))
             });
@@ -183,7 +197,7 @@ mod tests {
     #[test]
     fn a_kept_buffer_gives_back_every_byte() {
         for piece in [1000, CHUNK, CHUNK * 2 + 7, 100_000] {
-            let mut buffer = Buffer::new(true, Gauge::default());
+            let mut buffer = Buffer::new(0, true, Gauge::default());
             let total = CHUNK * 2 + 12_345;
             let mut at = 0;
             while at < total {
@@ -200,8 +214,23 @@ mod tests {
     }
 
     #[test]
+    fn a_part_begins_where_a_chunk_does() {
+        let start = 3 * CHUNK;
+        let mut buffer = Buffer::new(start as u64, true, Gauge::default());
+        for at in (0..CHUNK * 2 + 100).step_by(4) {
+            buffer.push(pattern(start + at, 4));
+        }
+        assert_eq!(buffer.at(start as u64 - 1), At::Gone);
+        assert!(read_from(&buffer, start as u64) == pattern(start, CHUNK * 2 + 100));
+        assert!(read_from(&buffer, (start + CHUNK) as u64) == pattern(start + CHUNK, CHUNK + 100));
+        assert!(buffer.reaches_back_to(start as u64) && !buffer.reaches_back_to(0));
+        let (chunks, tail) = buffer.body();
+        assert_eq!((chunks.len(), tail.len()), (2, 100));
+    }
+
+    #[test]
     fn single_bytes_are_joined() {
-        let mut buffer = Buffer::new(false, Gauge::default());
+        let mut buffer = Buffer::new(0, false, Gauge::default());
         for i in 0..SMALL * 3 {
             buffer.push(pattern(i, 1));
         }
@@ -211,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_windowed_buffer_forgets() {
-        let mut buffer = Buffer::new(true, Gauge::default());
+        let mut buffer = Buffer::new(0, true, Gauge::default());
         for i in 0..40 {
             buffer.push(pattern(i * 30_000, 30_000));
         }

@@ -4,7 +4,8 @@
 //!             ┌─ storable ──▶ Filling ──▶ ended (stored)
 //! Requested ──┤                  └──────▶ ended (error: readers see it, nothing is stored)
 //!    head     ├─ not storable ─▶ Passing (for the client that asked; the others are released)
-//!             ├─ 304 ──▶ Validated (a version that is whole already)
+//!             ├─ 304 ──▶ Validated (a version that is stored already)
+//!             ├─ not the part that was asked for ──▶ Refused (all are released)
 //!             └─ none ─▶ Failed
 //! ```
 //!
@@ -13,6 +14,7 @@
 //! that falls behind what is kept gets [`FetchError::FellBehind`].
 
 mod buffer;
+mod part;
 mod run;
 
 use std::fmt;
@@ -26,12 +28,14 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 pub use buffer::{At, Buffer};
+pub use part::{PartOrder, run_part};
 pub use run::{Order, run};
 
 use super::key::Key;
 use super::object::{Head, Version};
 use crate::origin::FetchError;
 use crate::planted::{self, Bug};
+use crate::policy::range::ByteRange;
 use crate::policy::storable::Unstorable;
 use crate::purge::{Epoch, Names};
 use crate::store::Gauge;
@@ -48,6 +52,8 @@ pub struct Fill {
     pub began: u64,
     /// What it was started under in the table of fills; `None` for one that nobody may join.
     pub id: Option<u128>,
+    /// What of the body it fetches, if not all: from where a chunk begins to where one ends, or the body.
+    pub part: Option<ByteRange>,
     terms: Terms,
     state: Mutex<State>,
 }
@@ -78,6 +84,8 @@ pub enum Phase {
     Passing(Arc<Head>, Unstorable),
     /// The origin confirmed a stored version; this is the confirmed one.
     Validated(Arc<Version>),
+    /// What came, with this status, is for nobody.
+    Refused(StatusCode),
     /// There is no response.
     Failed(FetchError),
 }
@@ -102,28 +110,35 @@ struct Reader {
     due: bool,
 }
 
+/// What a fill is from its beginning on; [`Fill`] says what each means.
+#[allow(missing_docs, reason = "they stand in Fill")]
+pub struct Begun {
+    pub id: Option<u128>,
+    pub key: Arc<Key>,
+    pub site: Arc<str>,
+    pub epoch: Epoch,
+    pub began: u64,
+    pub part: Option<ByteRange>,
+    /// How it behaves toward its readers.
+    pub terms: Terms,
+}
+
 impl Fill {
-    /// A fill that has just been asked for.
-    pub fn new(
-        id: Option<u128>,
-        key: Arc<Key>,
-        site: Arc<str>,
-        epoch: Epoch,
-        began: u64,
-        terms: Terms,
-        gauge: Gauge,
-    ) -> Self {
+    /// A fill that has just been asked for. What of it is kept is counted by `gauge`.
+    pub fn new(of: Begun, gauge: Gauge) -> Self {
+        let start = of.part.map_or(0, |part| part.start);
         Fill {
-            key,
-            site,
-            epoch,
-            began,
-            id,
-            terms,
+            key: of.key,
+            site: of.site,
+            epoch: of.epoch,
+            began: of.began,
+            id: of.id,
+            part: of.part,
+            terms: of.terms,
             state: Mutex::new(State {
                 phase: Phase::Requested,
                 own_head: None,
-                buffer: Buffer::new(true, gauge),
+                buffer: Buffer::new(start, true, gauge),
                 end: None,
                 readers: Slab::new(),
                 filler: None,
@@ -137,7 +152,7 @@ impl Fill {
         let head = match &self.state.lock().phase {
             Phase::Filling(head) | Phase::Passing(head, _) => Some(Arc::clone(head)),
             Phase::Validated(version) => Some(Arc::clone(&version.head)),
-            Phase::Requested | Phase::Failed(_) => None,
+            Phase::Requested | Phase::Refused(_) | Phase::Failed(_) => None,
         };
         match head {
             Some(head) => with(&head.names()),
@@ -159,8 +174,10 @@ impl Fill {
     pub fn join(self: &Arc<Self>, leader: bool, max_readers: usize) -> Result<Follower, NoJoin> {
         let mut state = self.state.lock();
         let open = match state.phase {
-            Phase::Requested | Phase::Filling(_) => !state.given_up && state.buffer.reaches_back_to(0),
-            Phase::Passing(..) | Phase::Validated(_) | Phase::Failed(_) => false,
+            Phase::Requested | Phase::Filling(_) => {
+                !state.given_up && state.buffer.reaches_back_to(state.buffer.start())
+            }
+            Phase::Passing(..) | Phase::Validated(_) | Phase::Refused(_) | Phase::Failed(_) => false,
         };
         if !leader && (!open || matches!(state.end, Some(Err(_)))) {
             return Err(NoJoin::Over);
@@ -314,18 +331,20 @@ impl Fill {
         let go_on = match &state.phase {
             Phase::Requested => self.id.is_some(),
             Phase::Filling(head) => {
-                let worth = self.terms.detached || self.worth_finishing(head.content_length, state.buffer.end());
+                let worth = self.terms.detached || self.worth_finishing(head.content_length, &state.buffer);
                 worth && state.buffer.is_kept()
             }
             Phase::Passing(..) => false,
-            Phase::Validated(_) | Phase::Failed(_) => true,
+            Phase::Validated(_) | Phase::Refused(_) | Phase::Failed(_) => true,
         };
         if !go_on {
             state.given_up = true;
         }
     }
 
-    fn worth_finishing(&self, length: Option<u64>, come: u64) -> bool {
+    fn worth_finishing(&self, length: Option<u64>, buffer: &Buffer) -> bool {
+        let length = self.part.map(|part| part.length()).or(length);
+        let come = buffer.end() - buffer.start();
         length.is_some_and(|length| {
             length.saturating_sub(come) <= self.terms.finish_bytes
                 || come as f64 >= length as f64 * self.terms.finish_share
@@ -337,9 +356,10 @@ impl Fill {
 /// thread perhaps. A slow one is never due: it does not ask for more.
 fn front(state: &State) -> u64 {
     let readers = || state.readers.iter().map(|(_, reader)| reader);
-    let fastest = readers().filter_map(|reader| reader.offset).max().unwrap_or(0);
+    let start = state.buffer.start();
+    let fastest = readers().filter_map(|reader| reader.offset).max().unwrap_or(start);
     let due = readers().filter(|reader| reader.due);
-    due.map(|reader| reader.offset.unwrap_or(0)).fold(fastest, u64::min)
+    due.map(|reader| reader.offset.unwrap_or(start)).fold(fastest, u64::min)
 }
 
 fn set_waker(slot: &mut Option<Waker>, cx: &Context<'_>) {
@@ -435,6 +455,7 @@ impl Follower {
             }
             Phase::Passing(head, reason) if self.leader => Outcome::Passing(Arc::clone(head), *reason),
             Phase::Passing(head, _) => Outcome::Released(head.status),
+            Phase::Refused(status) => Outcome::Released(*status),
             Phase::Validated(version) => Outcome::Validated(Arc::clone(version)),
             Phase::Failed(error) => Outcome::Failed(*error),
         };
@@ -497,7 +518,16 @@ mod tests {
             query: None,
         };
         let key = Arc::new(Secret::new([0; 16]).stored_key(&parts));
-        let fill = Arc::new(Fill::new(Some(1), key, "site".into(), 0, 0, terms, Gauge::default()));
+        let begun = Begun {
+            id: Some(1),
+            key,
+            site: "site".into(),
+            epoch: 0,
+            began: 0,
+            part: None,
+            terms,
+        };
+        let fill = Arc::new(Fill::new(begun, Gauge::default()));
         let follower = fill.join(true, 1).expect("there is room");
         assert_eq!(fill.join(false, 1).err(), Some(NoJoin::Full));
         let mut cx = Context::from_waker(Waker::noop());

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use http::StatusCode;
+use http::header::CONTENT_RANGE;
 
-use super::{Fill, Phase};
-use crate::cache::intake::{Arrived, Taken, confirmed, take_in, with_length};
+use super::{Fill, Phase, part};
+use crate::cache::intake::{Arrived, Request, Taken, confirmed, take_in, with_length};
 use crate::cache::object::{Body, Head, Version};
 use crate::cache::{Cache, Permit, Remembered};
 use crate::clock::{Clock, Now};
@@ -17,6 +18,7 @@ use crate::planted::{self, Bug};
 use crate::policy::fields::OwnedFields;
 use crate::policy::reuse::is_error_for_stale;
 use crate::policy::storable::{Asked, Unstorable};
+use crate::policy::targeted::Targets;
 use crate::policy::validator::selects;
 use crate::policy::vary::{Vary, vary};
 use crate::purge::Verdict;
@@ -36,6 +38,8 @@ pub struct Order {
     pub asked: Asked,
     /// The request's fields, from which `Vary` selects.
     pub fields: Arc<OwnedFields>,
+    /// Which targeted fields govern.
+    pub targets: Arc<Targets>,
     /// The stored version that the request asks to validate, and what it is stored under.
     pub validating: Option<(Arc<Version>, u128)>,
 }
@@ -49,17 +53,25 @@ pub async fn run(cache: Arc<Cache>, clock: Arc<dyn Clock>, order: Order) {
         request,
         asked,
         fields,
+        targets,
         validating,
     } = order;
     let task = Task {
         cache: &cache,
         clock: &*clock,
         fill: &fill,
-        asked,
-        fields: &fields,
+        request: Request {
+            asked,
+            fields: &fields,
+            targets: &targets,
+        },
+    };
+    let _ending = Ending {
+        cache: &cache,
+        fill: &fill,
     };
     let mut requested = clock.now();
-    let mut fetched = task.fetch(&fetch, request.clone()).await;
+    let mut fetched = self::fetch(&fill, &fetch, request.clone()).await;
     if let (Ok(answer), Some((stored, id))) = (&fetched, &validating)
         && answer.status == StatusCode::NOT_MODIFIED
     {
@@ -67,9 +79,10 @@ pub async fn run(cache: Arc<Cache>, clock: Arc<dyn Clock>, order: Order) {
             return task.confirm(stored, *id, answer, requested);
         }
         requested = clock.now();
-        fetched = task.fetch(&fetch, unconditional(request)).await;
+        fetched = self::fetch(&fill, &fetch, unconditional(request)).await;
     }
     match fetched {
+        Ok(fetched) if fill.part.is_some() => task.take_part(fetched, requested).await,
         Ok(fetched) => task.take(fetched, requested).await,
         Err(error) => task.fail(error),
     }
@@ -96,33 +109,56 @@ struct Task<'a> {
     cache: &'a Arc<Cache>,
     clock: &'a dyn Clock,
     fill: &'a Arc<Fill>,
-    asked: Asked,
-    fields: &'a OwnedFields,
+    request: Request<'a>,
 }
 
-/// However the task ends, be it by a panic or with its runtime, nobody is left waiting for it.
-impl Drop for Task<'_> {
+/// However its task ends, be it by a panic or with its runtime, nobody is left waiting for a fill.
+pub(super) struct Ending<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) fill: &'a Arc<Fill>,
+}
+
+impl Drop for Ending<'_> {
     fn drop(&mut self) {
         self.cache.fills.remove(self.fill);
         self.fill.end_if_open();
     }
 }
 
-impl Task<'_> {
-    async fn fetch(&self, origin: &Arc<dyn Fetch>, request: FetchRequest) -> Result<Fetched<'static>, FetchError> {
-        let interims = request.interims.clone();
-        let mut fetching = Arc::clone(origin).fetch(request, None);
-        let told = poll_fn(|cx| {
-            let fetched = fetching.as_mut().poll(cx);
-            // The client whose request began the fill looks for them.
-            if interims.as_ref().is_some_and(|interims| !interims.is_empty()) {
-                self.fill.wake_readers();
-            }
-            fetched
-        });
-        unless_given_up(self.fill, told).await.and_then(|fetched| fetched)
-    }
+/// Asks `origin`. Whoever reads the fill looks for the interim responses that come meanwhile.
+pub(super) async fn fetch(
+    fill: &Fill,
+    origin: &Arc<dyn Fetch>,
+    request: FetchRequest,
+) -> Result<Fetched<'static>, FetchError> {
+    let interims = request.interims.clone();
+    let mut fetching = Arc::clone(origin).fetch(request, None);
+    let told = poll_fn(|cx| {
+        let fetched = fetching.as_mut().poll(cx);
+        // The client whose request began the fill looks for them.
+        if interims.as_ref().is_some_and(|interims| !interims.is_empty()) {
+            fill.wake_readers();
+        }
+        fetched
+    });
+    unless_given_up(fill, told).await.and_then(|fetched| fetched)
+}
 
+/// The next piece of a body, once there may be more of it.
+pub(super) async fn next_piece(fill: &Fill, body: &mut dyn ReadBody) -> Option<Result<bytes::Bytes, FetchError>> {
+    poll_fn(|cx| {
+        if fill.poll_given_up(cx).is_ready() {
+            return Poll::Ready(Some(Err(FetchError::Abandoned)));
+        }
+        if !fill.window_is_open() {
+            return Poll::Pending;
+        }
+        body.poll_piece(cx)
+    })
+    .await
+}
+
+impl Task<'_> {
     /// No response: those who wait are told, and for a moment those who come.
     fn fail(&self, error: FetchError) {
         self.cache.ended.failed(error);
@@ -153,19 +189,12 @@ impl Task<'_> {
             received: self.clock.now(),
         };
         let generation = self.cache.next_generation();
-        let Taken { head, own, verdict } = take_in(
-            self.cache.secret(),
-            self.fill,
-            generation,
-            &self.asked,
-            self.fields,
-            arrived,
-        );
+        let Taken { head, own, verdict } = take_in(self.cache.secret(), self.fill, generation, &self.request, arrived);
         let head = Arc::new(head);
         self.fill.set_own_head(own);
         let (phase, reservation) = match verdict {
             Ok(_) => {
-                self.cache.announce(self.fill, &head, self.fields);
+                self.cache.announce(self.fill, &head, self.request.fields);
                 self.cache.memory.forget(self.id(&head));
                 let reservation = self.cache.ram.reserve(head.content_length.unwrap_or(CHUNK as u64));
                 (Phase::Filling(Arc::clone(&head)), reservation)
@@ -183,13 +212,14 @@ impl Task<'_> {
         };
         if let Err(error) = result {
             self.cache.ended.failed(error);
+            self.keep_part(&head);
         }
         self.cache.fills.remove(self.fill);
         self.fill.finish(result);
     }
 
     fn id(&self, head: &Head) -> u128 {
-        self.fields.with(|fields| head.id(self.cache.secret(), fields))
+        self.request.fields.with(|fields| head.id(self.cache.secret(), fields))
     }
 
     /// Only what the response said of itself is remembered: neither credentials nor a provoked error switch caching off.
@@ -211,7 +241,7 @@ impl Task<'_> {
         let name = self.body_name(head);
         let mut come = 0u64;
         let mut chunks = 0u32;
-        while let Some(piece) = self.next_piece(&mut *body).await {
+        while let Some(piece) = next_piece(self.fill, &mut *body).await {
             let piece = match piece {
                 Err(FetchError::Incomplete) if planted::is(Bug::ShortAsWhole) => break,
                 piece => piece?,
@@ -246,19 +276,6 @@ impl Task<'_> {
             *reservation = None;
         }
         kept
-    }
-
-    async fn next_piece(&self, body: &mut dyn ReadBody) -> Option<Result<bytes::Bytes, FetchError>> {
-        poll_fn(|cx| {
-            if self.fill.poll_given_up(cx).is_ready() {
-                return Poll::Ready(Some(Err(FetchError::Abandoned)));
-            }
-            if !self.fill.window_is_open() {
-                return Poll::Pending;
-            }
-            body.poll_piece(cx)
-        })
-        .await
     }
 
     fn body_name(&self, head: &Head) -> u128 {
@@ -306,6 +323,66 @@ impl Task<'_> {
         self.cache.store(&Arc::new(Version::new(head, body)), id);
     }
 
+    /// RFC 9111 3.3: what has come of a body that broke off, or that nobody wanted any more, is stored as a part if the rest
+    /// of the same body can be had: the length is known, and a strong validator.
+    fn keep_part(&self, head: &Arc<Head>) {
+        let Some(length) = head.content_length.filter(|_| head.validators.strong_etag().is_some()) else {
+            return;
+        };
+        let filling = matches!(self.fill.phase(), Phase::Filling(_));
+        let is_ok = head.status == StatusCode::OK;
+        if filling && is_ok && self.fill.body().is_some_and(|(chunks, _)| !chunks.is_empty()) {
+            let body = Body::Chunked {
+                name: self.body_name(head),
+                length,
+            };
+            let version = Version::new(Arc::clone(head), body);
+            self.cache.store(&Arc::new(version), self.id(head));
+        }
+    }
+
+    /// A part of a body of which nothing was known: what it belongs to is stored as known in part (RFC 9111 3.3). Anything else
+    /// is for nobody, and remembered.
+    async fn take_part(&self, fetched: Fetched<'_>, requested: Now) {
+        let status = fetched.status;
+        let Some((span, length)) = self.fill.part.and_then(|part| part::part_as_asked(&fetched, part)) else {
+            return self.refuse_part(status);
+        };
+        let mut fields = fetched.fields;
+        fields.remove(CONTENT_RANGE);
+        let arrived = Arrived {
+            // RFC 9110 15.3.7: but for Content-Range the fields are those of the 200.
+            status: StatusCode::OK,
+            fields,
+            content_length: Some(length),
+            requested,
+            received: self.clock.now(),
+        };
+        let (secret, generation) = (self.cache.secret(), self.cache.next_generation());
+        let Taken { head, own, verdict } = take_in(secret, self.fill, generation, &self.request, arrived);
+        if verdict.is_err() {
+            return self.refuse_part(status);
+        }
+        let head = Arc::new(head);
+        self.fill.set_own_head(own);
+        let (id, name) = (self.id(&head), self.body_name(&head));
+        self.cache.announce(self.fill, &head, self.request.fields);
+        self.cache.memory.forget(id);
+        let version = Version::new(Arc::clone(&head), Body::Chunked { name, length });
+        self.cache.store(&Arc::new(version), id);
+        self.cache.fills.add_variant(self.fill, secret.part(name, span));
+        part::bring(self.cache, self.fill, head, fetched.body, (name, span)).await;
+    }
+
+    fn refuse_part(&self, status: StatusCode) {
+        let until = self.clock.now().monotonic + self.cache.settings().uncacheable_ttl;
+        let parts = self.cache.secret().parts_of(self.fill.key.hash);
+        self.cache.memory.remember(parts, Remembered::Uncacheable, until);
+        self.cache.ended.unstored.up();
+        self.cache.fills.remove(self.fill);
+        self.fill.publish(Phase::Refused(status), false);
+    }
+
     /// Whether a `304` is about the stored version, and the version is still one that may be validated: a purge may have
     /// come since it was looked up, and what is hard purged must not come back.
     fn can_confirm(&self, stored: &Version, answer: &Fetched<'_>) -> bool {
@@ -320,7 +397,7 @@ impl Task<'_> {
         let (head, forbidden) = confirmed(
             self.cache.secret(),
             self.fill,
-            &self.asked,
+            &self.request,
             &stored.head,
             &answer.fields,
             times,

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::super::complain;
 use super::content;
 use crate::cache::object::wire_head;
 use crate::clock::Clock;
@@ -68,7 +69,7 @@ impl Sample {
 async fn serve(listener: std::net::TcpListener, state: Arc<State>) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
-        Err(error) => return eprintln!("verge: the sample origin cannot listen: {error}"),
+        Err(error) => return complain(&format!("verge: the sample origin cannot listen: {error}")),
     };
     loop {
         match listener.accept().await {

@@ -44,6 +44,16 @@ fn framings() {
             Length(5),
             true,
         ),
+        // A coding that there is none of, nor was any asked for.
+        ("HTTP/1.1 200 OK|Transfer-Encoding: identity", false, UntilClose, false),
+        ("HTTP/1.1 200 OK|Transfer-Encoding: nonsense", false, UntilClose, false),
+        ("HTTP/1.1 200 OK|Transfer-Encoding: nonsense", true, None, false),
+        (
+            "HTTP/1.1 204 No Content|Transfer-Encoding: nonsense",
+            false,
+            None,
+            false,
+        ),
         ("HTTP/1.1 204 No Content", false, None, true),
         ("HTTP/1.1 204 No Content|Content-Length: 0", false, None, true),
         ("HTTP/1.1 204 No Content|Content-Length: 5", false, None, false),
@@ -100,9 +110,24 @@ fn faults() {
             "HTTP/1.1 200 OK|Transfer-Encoding: chunked|Transfer-Encoding: chunked",
             ResponseFault::TransferCoding,
         ),
+        ("HTTP/1.1 200 OK|Transfer-Encoding: gzip", ResponseFault::TransferCoding),
         (
-            "HTTP/1.1 200 OK|Transfer-Encoding: identity",
+            "HTTP/1.1 200 OK|Transfer-Encoding: xchunked",
             ResponseFault::TransferCoding,
+        ),
+        ("HTTP/1.1 200 OK|Transfer-Encoding: a b", ResponseFault::TransferCoding),
+        ("HTTP/1.1 200 OK|Transfer-Encoding:", ResponseFault::TransferCoding),
+        (
+            "HTTP/1.0 200 OK|Transfer-Encoding: nonsense",
+            ResponseFault::TransferCoding,
+        ),
+        (
+            "HTTP/1.1 200 OK|Transfer-Encoding: nonsense|Content-Length: 5",
+            ResponseFault::LengthAndCoding,
+        ),
+        (
+            "HTTP/1.1 103 Early Hints|Transfer-Encoding: nonsense",
+            ResponseFault::InterimBody,
         ),
         (
             "HTTP/1.0 200 OK|Transfer-Encoding: chunked",

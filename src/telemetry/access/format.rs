@@ -4,101 +4,173 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::ink::Ink;
 use super::line::{Ended, Parts, Times};
 use super::{RequestId, Seen};
 use crate::config::{LogField, LogFormat};
+use crate::policy::fields::RequestFields;
 use crate::policy::trace;
-use crate::telemetry::escape;
+use crate::telemetry::escape::{self, Out};
 use crate::telemetry::metrics::OUTCOMES;
 
 /// What a line looks like.
 pub(super) enum Style {
-    /// A JSON object of these fields; each is said to be `"name":`.
-    Json(Vec<(LogField, Box<str>)>),
+    /// A JSON object.
+    Json(Vec<Stretch>),
     /// `$remote_addr - - [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
     Combined,
 }
 
+/// Fields of a JSON object that follow one another.
+#[derive(Default)]
+pub(super) struct Stretch {
+    /// First those that are written at the end,
+    late: Vec<Field>,
+    /// then those that are written at the beginning, and wait for the end.
+    early: Vec<Field>,
+}
+
+/// A field of a JSON object.
+pub(super) struct Field {
+    what: LogField,
+    /// `"name":`, and the quotation mark of a text; the first so many bytes.
+    name: ([u8; LONGEST_NAME], usize),
+}
+
+/// Names are copied at this length, whatever theirs: a copy of known length is a store or two.
+const LONGEST_NAME: usize = 24;
+
+impl Field {
+    fn new(what: LogField) -> Field {
+        let mark = if is_number(what) { "" } else { "\"" };
+        let text = format!("\"{}\":{mark}", what.name());
+        let mut name = [b' '; LONGEST_NAME];
+        name[..text.len()].copy_from_slice(text.as_bytes());
+        Field {
+            what,
+            name: (name, text.len()),
+        }
+    }
+
+    /// Appends its name and, behind the value that `write` appends, a comma.
+    fn number(&self, out: &mut Ink, write: impl FnOnce(&mut Ink)) {
+        self.begin(out);
+        write(out);
+        out.put_all(b",");
+    }
+
+    /// The same for a text: with its quotation marks.
+    fn text(&self, out: &mut Ink, write: impl FnOnce(&mut Ink)) {
+        self.begin(out);
+        write(out);
+        out.put_all(b"\",");
+    }
+
+    /// The same for a text that may have to be escaped.
+    fn escaped(&self, out: &mut Ink, value: Option<&[u8]>) {
+        if let Some(value) = value {
+            self.text(out, |out| escape::json_inner(out, value));
+        }
+    }
+
+    fn begin(&self, out: &mut Ink) {
+        let (name, length) = &self.name;
+        out.put_of(name, *length);
+    }
+}
+
 impl Style {
     pub(super) fn new(format: LogFormat, fields: &[LogField]) -> Style {
-        let named = |field: &LogField| (*field, format!("\"{}\":", field.name()).into_boxed_str());
         match format {
-            LogFormat::Json => Style::Json(fields.iter().map(named).collect()),
+            LogFormat::Json => Style::Json(stretches(fields)),
             LogFormat::Combined => Style::Combined,
         }
     }
 
-    /// Writes what the request says, and marks where the rest belongs.
+    /// Writes what the request says, and marks where each stretch of it ends.
     pub(super) fn begin(&self, parts: &mut Parts, seen: &Seen<'_>, id: RequestId) {
+        let told = seen.fields.map(Told::new).unwrap_or_default();
         match self {
-            Style::Json(fields) => {
-                for (field, name) in fields {
-                    match is_known_at_the_end(*field) {
-                        true => parts.marks.push(parts.text.len() as u32),
-                        false => json_of_request(&mut parts.text, *field, name, seen, id),
+            Style::Json(stretches) => {
+                for stretch in stretches {
+                    for field in &stretch.early {
+                        json_of_request(&mut parts.text, field, seen, &told, id);
                     }
+                    parts.mark();
                 }
             }
-            Style::Combined => combined_of_request(parts, seen),
+            Style::Combined => combined_of_request(parts, seen, &told),
         }
     }
 
     /// Appends the whole line, with its end.
-    pub(super) fn end(&self, out: &mut Vec<u8>, parts: &Parts, ended: &Ended, times: &mut Times) {
-        let mut rest = Rest {
-            parts,
-            marks: 0,
-            from: 0,
-        };
+    pub(super) fn end(&self, out: &mut Ink, parts: &Parts, ended: &Ended, times: &mut Times) {
+        let mut waiting = parts.stretches();
+        let mut next = || waiting.next().unwrap_or_default();
         match self {
-            Style::Json(fields) => {
-                out.push(b'{');
-                for (field, name) in fields.iter().filter(|(field, _)| is_known_at_the_end(*field)) {
-                    rest.copy(out);
-                    json_of_answer(out, *field, name, parts, ended, times);
+            Style::Json(stretches) => {
+                out.put_all(b"{");
+                for stretch in stretches {
+                    for field in &stretch.late {
+                        json_of_answer(out, field, parts, ended, times);
+                    }
+                    out.put(next());
                 }
-                out.extend_from_slice(rest.last());
                 // Each field has a comma behind it.
-                if out.last() == Some(&b',') {
-                    out.pop();
-                }
-                out.extend_from_slice(b"}\n");
+                out.take_back(b',');
+                out.put_all(b"}\n");
             }
             Style::Combined => {
-                rest.copy(out);
+                out.put(next());
                 times.common(out, parts.began);
-                rest.copy(out);
+                out.put(next());
                 combined_of_answer(out, ended);
-                out.extend_from_slice(rest.last());
-                out.push(b'\n');
+                out.put(next());
+                out.put_all(b"\n");
             }
         }
     }
 }
 
-/// What the request says, stretch by stretch.
-struct Rest<'a> {
-    parts: &'a Parts,
-    marks: usize,
-    from: usize,
+fn stretches(fields: &[LogField]) -> Vec<Stretch> {
+    let mut stretches = Vec::new();
+    let mut stretch = Stretch::default();
+    for field in fields {
+        match is_known_at_the_end(*field) {
+            true if !stretch.early.is_empty() => {
+                stretches.push(std::mem::take(&mut stretch));
+                stretch.late.push(Field::new(*field));
+            }
+            true => stretch.late.push(Field::new(*field)),
+            false => stretch.early.push(Field::new(*field)),
+        }
+    }
+    stretches.push(stretch);
+    stretches
 }
 
-impl Rest<'_> {
-    /// Appends what comes before the next mark.
-    fn copy(&mut self, out: &mut Vec<u8>) {
-        let to = self
-            .parts
-            .marks
-            .get(self.marks)
-            .map_or(self.from, |mark| *mark as usize);
-        out.extend_from_slice(&self.parts.text[self.from..to]);
-        self.from = to;
-        self.marks += 1;
-    }
+/// The request's field lines that are logged, of each the first.
+#[derive(Default)]
+struct Told<'a> {
+    referer: Option<&'a [u8]>,
+    user_agent: Option<&'a [u8]>,
+    trace_id: Option<&'a [u8]>,
+}
 
-    /// What comes behind the last one.
-    fn last(&self) -> &[u8] {
-        &self.parts.text[self.from..]
+impl<'a> Told<'a> {
+    /// One look at all lines: most are told apart by their lengths.
+    fn new(fields: &RequestFields<'a>) -> Told<'a> {
+        let mut told = Told::default();
+        for line in fields.lines() {
+            let is = |name: &str| line.name.eq_ignore_ascii_case(name.as_bytes());
+            match line.name.len() {
+                7 if told.referer.is_none() && is("referer") => told.referer = Some(line.value),
+                10 if told.user_agent.is_none() && is("user-agent") => told.user_agent = Some(line.value),
+                11 if is(trace::TRACEPARENT) => told.trace_id = trace::trace_id(fields),
+                _ => {}
+            }
+        }
+        told
     }
 }
 
@@ -129,154 +201,148 @@ fn is_known_at_the_end(field: LogField) -> bool {
     }
 }
 
-fn json_of_request(out: &mut Vec<u8>, field: LogField, name: &str, seen: &Seen<'_>, id: RequestId) {
-    let mut text = |value: Option<&[u8]>| {
-        if let Some(value) = value {
-            out.extend_from_slice(name.as_bytes());
-            escape::json(out, value);
-            out.push(b',');
-        }
-    };
-    match field {
-        LogField::Client => {
-            plain(out, name, |out| address(out, seen.client));
-        }
+/// Whether a field's value is written without quotation marks.
+fn is_number(field: LogField) -> bool {
+    matches!(
+        field,
+        LogField::Status | LogField::Bytes | LogField::Duration | LogField::FirstByte | LogField::OriginDuration
+    )
+}
+
+fn json_of_request(out: &mut Ink, field: &Field, seen: &Seen<'_>, told: &Told<'_>, id: RequestId) {
+    match field.what {
+        LogField::Client => field.text(out, |out| address(out, seen.client)),
         LogField::Protocol => {
             if let Some(version) = seen.version {
-                plain(out, name, |out| protocol(out, version));
+                field.text(out, |out| protocol(out, version));
             }
         }
-        LogField::RequestId => plain(out, name, |out| out.extend_from_slice(&id.hex())),
-        LogField::TraceId => text(seen.fields.and_then(trace::trace_id)),
-        LogField::Method => text(seen.method.map(str::as_bytes)),
-        LogField::Scheme => text(Some(seen.scheme.as_bytes())),
-        LogField::Host => text(seen.host.map(str::as_bytes)),
-        LogField::Path => text(seen.path.map(str::as_bytes)),
-        LogField::Query => text(seen.query.map(str::as_bytes)),
-        LogField::Site => text(seen.site.map(str::as_bytes)),
-        LogField::Referer => text(first(seen, "referer")),
-        LogField::UserAgent => text(first(seen, "user-agent")),
+        LogField::RequestId => field.text(out, |out| out.put_all(&id.hex())),
+        LogField::Scheme => field.text(out, |out| out.put(seen.scheme.as_bytes())),
+        LogField::Method => field.escaped(out, seen.method.map(str::as_bytes)),
+        LogField::Host => field.escaped(out, seen.host.map(str::as_bytes)),
+        LogField::Path => field.escaped(out, seen.path.map(str::as_bytes)),
+        LogField::Query => field.escaped(out, seen.query.map(str::as_bytes)),
+        LogField::Site => field.escaped(out, seen.site.map(str::as_bytes)),
+        LogField::TraceId => field.escaped(out, told.trace_id),
+        LogField::Referer => field.escaped(out, told.referer),
+        LogField::UserAgent => field.escaped(out, told.user_agent),
         _ => {}
     }
 }
 
-/// A string that needs no escaping.
-fn plain(out: &mut Vec<u8>, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
-    out.extend_from_slice(name.as_bytes());
-    out.push(b'"');
-    write(out);
-    out.extend_from_slice(b"\",");
-}
-
-fn json_of_answer(out: &mut Vec<u8>, field: LogField, name: &str, parts: &Parts, ended: &Ended, times: &mut Times) {
-    match field {
-        LogField::Time => plain(out, name, |out| times.rfc3339(out, parts.began)),
-        LogField::Status => number(out, name, Some(u64::from(ended.status))),
-        LogField::Bytes => number(out, name, ended.bytes),
-        LogField::Duration => duration(out, name, Some(ended.at.saturating_sub(parts.began))),
-        LogField::FirstByte => duration(out, name, ended.first_byte.map(|at| at.saturating_sub(parts.began))),
-        LogField::Cache => word(out, name, ended.outcome.map(|outcome| OUTCOMES[outcome as usize])),
-        LogField::CacheDetail => word(out, name, ended.detail),
-        LogField::Origin => word(out, name, Some(&*parts.origin).filter(|origin| !origin.is_empty())),
-        LogField::OriginDuration => duration(out, name, parts.origin_took),
-        _ => {}
-    }
-}
-
-fn word(out: &mut Vec<u8>, name: &str, word: Option<&str>) {
-    if let Some(word) = word {
-        out.extend_from_slice(name.as_bytes());
-        escape::json(out, word.as_bytes());
-        out.push(b',');
-    }
-}
-
-fn number(out: &mut Vec<u8>, name: &str, number: Option<u64>) {
-    if let Some(number) = number {
-        out.extend_from_slice(name.as_bytes());
-        decimal(out, number);
-        out.push(b',');
-    }
-}
-
-/// Seconds, with microseconds.
-fn duration(out: &mut Vec<u8>, name: &str, duration: Option<Duration>) {
-    if let Some(duration) = duration {
-        out.extend_from_slice(name.as_bytes());
-        decimal(out, duration.as_secs());
-        let mut fraction = *b".000000,";
-        let mut micros = duration.subsec_micros();
-        for digit in fraction[1..7].iter_mut().rev() {
-            *digit = b'0' + (micros % 10) as u8;
-            micros /= 10;
+fn json_of_answer(out: &mut Ink, field: &Field, parts: &Parts, ended: &Ended, times: &mut Times) {
+    let since = |at: Duration| at.saturating_sub(parts.began);
+    match field.what {
+        LogField::Time => field.text(out, |out| times.rfc3339(out, parts.began)),
+        LogField::Status => field.number(out, |out| decimal(out, u64::from(ended.status))),
+        LogField::Bytes => {
+            if let Some(bytes) = ended.bytes {
+                field.number(out, |out| decimal(out, bytes));
+            }
         }
-        out.extend_from_slice(&fraction);
+        LogField::Duration => field.number(out, |out| seconds(out, since(ended.at))),
+        LogField::FirstByte => {
+            if let Some(first) = ended.first_byte {
+                field.number(out, |out| seconds(out, since(first)));
+            }
+        }
+        LogField::Cache => field.escaped(out, ended.outcome.map(|outcome| OUTCOMES[outcome as usize].as_bytes())),
+        LogField::CacheDetail => field.escaped(out, ended.detail.map(str::as_bytes)),
+        LogField::Origin => field.escaped(out, Some(parts.origin.as_bytes()).filter(|origin| !origin.is_empty())),
+        LogField::OriginDuration => {
+            if let Some(took) = parts.origin_took {
+                field.number(out, |out| seconds(out, took));
+            }
+        }
+        _ => {}
     }
 }
 
-fn decimal(out: &mut Vec<u8>, number: u64) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+/// With microseconds.
+fn seconds(out: &mut Ink, duration: Duration) {
+    decimal(out, duration.as_secs());
+    let mut fraction = *b".000000";
+    let mut micros = duration.subsec_micros();
+    for digit in fraction[1..].iter_mut().rev() {
+        *digit = b'0' + (micros % 10) as u8;
+        micros /= 10;
+    }
+    out.put_all(&fraction);
 }
 
-fn address(out: &mut Vec<u8>, address: IpAddr) {
+fn decimal(out: &mut Ink, number: u64) {
+    let digit = |place: u64| b'0' + (number / place % 10) as u8;
+    match number {
+        0..10 => out.put_all(&[digit(1)]),
+        100..1000 => out.put_all(&[digit(100), digit(10), digit(1)]),
+        _ => out.put(itoa::Buffer::new().format(number).as_bytes()),
+    }
+}
+
+fn address(out: &mut Ink, address: IpAddr) {
     match address {
         IpAddr::V4(v4) => {
             for (at, byte) in v4.octets().into_iter().enumerate() {
                 if at > 0 {
-                    out.push(b'.');
+                    out.put_all(b".");
                 }
                 decimal(out, u64::from(byte));
             }
         }
-        // Writing to memory does not fail.
-        IpAddr::V6(v6) => drop(write!(out, "{v6}")),
+        IpAddr::V6(v6) => {
+            // Longer than any address is written.
+            let mut text = [0; 48];
+            let mut rest = &mut text[..];
+            let _ = write!(rest, "{v6}");
+            let left = rest.len();
+            out.put_of(&text, text.len() - left);
+        }
     }
 }
 
-fn protocol(out: &mut Vec<u8>, version: &str) {
-    out.extend_from_slice(b"HTTP/");
-    out.extend_from_slice(version.as_bytes());
+fn protocol(out: &mut Ink, version: &str) {
+    out.put_all(b"HTTP/");
+    out.put(version.as_bytes());
 }
 
-/// The first line of this name.
-fn first<'a>(seen: &Seen<'a>, name: &str) -> Option<&'a [u8]> {
-    seen.fields.and_then(|fields| fields.named(name).next())
-}
-
-fn combined_of_request(parts: &mut Parts, seen: &Seen<'_>) {
+fn combined_of_request(parts: &mut Parts, seen: &Seen<'_>, told: &Told<'_>) {
     let out = &mut parts.text;
     address(out, seen.client);
-    out.extend_from_slice(b" - - [");
-    parts.marks.push(out.len() as u32);
-    out.extend_from_slice(b"] \"");
+    out.put_all(b" - - [");
+    parts.mark();
+    let out = &mut parts.text;
+    out.put_all(b"] \"");
     match (seen.method, seen.path) {
         (Some(method), Some(path)) => {
             escape::combined_part(out, method.as_bytes());
-            out.push(b' ');
+            out.put_all(b" ");
             escape::combined_part(out, path.as_bytes());
             if let Some(query) = seen.query {
-                out.push(b'?');
+                out.put_all(b"?");
                 escape::combined_part(out, query.as_bytes());
             }
-            out.push(b' ');
+            out.put_all(b" ");
             protocol(out, seen.version.unwrap_or("1.1"));
         }
-        _ => out.push(b'-'),
+        _ => out.put_all(b"-"),
     }
-    out.extend_from_slice(b"\" ");
-    parts.marks.push(out.len() as u32);
-    for name in ["referer", "user-agent"] {
-        out.extend_from_slice(b" \"");
-        escape::combined(out, first(seen, name).unwrap_or_default());
-        out.push(b'"');
+    out.put_all(b"\" ");
+    parts.mark();
+    let out = &mut parts.text;
+    for value in [told.referer, told.user_agent] {
+        out.put_all(b" \"");
+        escape::combined(out, value.unwrap_or_default());
+        out.put_all(b"\"");
     }
+    parts.mark();
 }
 
-fn combined_of_answer(out: &mut Vec<u8>, ended: &Ended) {
+fn combined_of_answer(out: &mut Ink, ended: &Ended) {
     decimal(out, u64::from(ended.status));
-    out.push(b' ');
+    out.put_all(b" ");
     match ended.bytes {
         Some(bytes) => decimal(out, bytes),
-        None => out.push(b'-'),
+        None => out.put_all(b"-"),
     }
 }

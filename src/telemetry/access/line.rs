@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::StatusCode;
 use parking_lot::Mutex;
@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::Seen;
 use super::format::Style;
+use super::ink::Ink;
 use super::queue::{FULL, Lines, Queue};
 use crate::clock::Clock;
 use crate::telemetry::{Outcome, RequestId, timestamp};
@@ -34,9 +35,9 @@ pub struct Line {
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     /// What the request says, as it is written.
-    pub text: Vec<u8>,
-    /// Where in `text` a field comes whose value is known at the end.
-    pub marks: SmallVec<[u32; 12]>,
+    pub text: Ink,
+    /// Where in `text` each stretch of it ends; between them comes what is known at the end.
+    marks: SmallVec<[usize; 10]>,
     /// When the request was read.
     pub began: Duration,
     sampled: bool,
@@ -89,12 +90,15 @@ struct Sheet {
 /// The calendar's time, asked for once a second, and written once a second.
 #[derive(Default)]
 pub(super) struct Times {
-    /// One moment on both clocks.
-    known: Option<(Duration, SystemTime)>,
+    /// One moment on both clocks, the calendar's since 1970.
+    known: Option<(Duration, Duration)>,
     second: u64,
     common: bool,
-    text: Vec<u8>,
+    /// The first so many bytes.
+    text: ([u8; LONGEST_TIME], usize),
 }
+
+const LONGEST_TIME: usize = 32;
 
 thread_local! {
     #[allow(clippy::vec_box, reason = "the boxes are what is kept")]
@@ -163,6 +167,22 @@ impl std::fmt::Debug for Line {
 }
 
 impl Parts {
+    /// Ends a stretch of the text.
+    pub(super) fn mark(&mut self) {
+        self.marks.push(self.text.len());
+    }
+
+    /// The text, stretch by stretch.
+    pub(super) fn stretches(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.text.as_bytes();
+        let mut from = 0;
+        self.marks.iter().map(move |to| {
+            let (stretch, behind) = rest.split_at_checked(to - from).unwrap_or_default();
+            (rest, from) = (behind, *to);
+            stretch
+        })
+    }
+
     /// Keeps the memory for another line.
     fn give_back(mut self: Box<Self>) {
         if self.text.capacity() > LARGEST {
@@ -228,40 +248,42 @@ impl Times {
             .is_some_and(|(known, _)| now.checked_sub(known).is_some_and(|since| since < OLD));
         if !is_known {
             let asked = clock.now();
-            self.known = Some((asked.monotonic, asked.wall));
+            let since_1970 = asked.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.known = Some((asked.monotonic, since_1970));
         }
     }
 
-    /// The calendar's time at `moment`: whole seconds and milliseconds.
-    fn at(&self, moment: Duration) -> (u64, u32) {
-        let Some((known, wall)) = self.known else { return (0, 0) };
-        let at = match moment.checked_sub(known) {
-            Some(after) => wall.checked_add(after),
-            None => wall.checked_sub(known - moment),
-        };
-        timestamp::since_1970(at.unwrap_or(wall))
+    /// The calendar's time at `moment`, since 1970.
+    fn at(&self, moment: Duration) -> Duration {
+        let (known, wall) = self.known.unwrap_or_default();
+        (wall.saturating_add(moment)).saturating_sub(known)
     }
 
     /// Appends the time at `moment`, as RFC 3339 has it.
-    pub(super) fn rfc3339(&mut self, out: &mut Vec<u8>, moment: Duration) {
-        let (second, millis) = self.at(moment);
-        out.extend_from_slice(self.text(second, false));
-        timestamp::rfc3339_end(out, millis);
+    pub(super) fn rfc3339(&mut self, out: &mut Ink, moment: Duration) {
+        let at = self.at(moment);
+        let (text, length) = self.text(at.as_secs(), false);
+        out.put_of(text, *length);
+        out.put_all(&timestamp::rfc3339_end(at.subsec_millis()));
     }
 
     /// Appends the time at `moment`, as the combined format has it.
-    pub(super) fn common(&mut self, out: &mut Vec<u8>, moment: Duration) {
-        let (second, _) = self.at(moment);
-        out.extend_from_slice(self.text(second, true));
+    pub(super) fn common(&mut self, out: &mut Ink, moment: Duration) {
+        let second = self.at(moment).as_secs();
+        let (text, length) = self.text(second, true);
+        out.put_of(text, *length);
     }
 
-    fn text(&mut self, second: u64, common: bool) -> &[u8] {
-        if self.text.is_empty() || self.second != second || self.common != common {
-            self.text.clear();
+    fn text(&mut self, second: u64, common: bool) -> &([u8; LONGEST_TIME], usize) {
+        let (text, length) = &mut self.text;
+        if *length == 0 || self.second != second || self.common != common {
+            let mut written = Vec::with_capacity(LONGEST_TIME);
             match common {
-                true => timestamp::common(&mut self.text, second),
-                false => timestamp::rfc3339_seconds(&mut self.text, second),
+                true => timestamp::common(&mut written, second),
+                false => timestamp::rfc3339_seconds(&mut written, second),
             }
+            *length = written.len().min(LONGEST_TIME);
+            text[..*length].copy_from_slice(&written[..*length]);
             (self.second, self.common) = (second, common);
         }
         &self.text

@@ -10,6 +10,7 @@
 //! serving thread waits for the writer: where it falls behind, lines are dropped and counted.
 
 mod format;
+mod ink;
 mod line;
 mod queue;
 mod sink;

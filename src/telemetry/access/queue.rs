@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::ink::Ink;
 use super::sink::Sink;
 use crate::telemetry::Telemetry;
 
@@ -25,7 +26,7 @@ const LARGEST: usize = 2 * FULL;
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     /// One after the other, each with its end.
-    pub text: Vec<u8>,
+    pub text: Ink,
     /// How many.
     pub count: u64,
 }
@@ -44,7 +45,7 @@ pub(super) struct Queue {
 struct Waiting {
     full: VecDeque<Lines>,
     bytes: usize,
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Ink>,
     /// Where to go on, once what waits is written.
     next: Option<Sink>,
     /// How often everything was asked to be written, and how often that was done.

@@ -117,7 +117,7 @@ impl Writing {
     }
 
     fn write(&mut self, lines: Lines) {
-        match self.sink.write(&lines.text) {
+        match self.sink.write(lines.text.as_bytes()) {
             Ok(()) if self.lost > 0 => {
                 let (file, lost) = (self.sink.name().to_owned(), std::mem::take(&mut self.lost));
                 events::tell(&Event::LogRecovered { file, lost });
