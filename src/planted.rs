@@ -14,16 +14,22 @@ pub enum Bug {
     SlowReaderHoldsFill,
     /// A reader that waits while the last piece arrives is not woken.
     LostWakeUp,
+    /// Whoever brings a token is let in, whether it is good or not.
+    AnyToken,
+    /// The token stays in the request that goes on.
+    KeptToken,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 5] = [
+    pub const ALL: [Bug; 7] = [
         Bug::AnotherVersionsChunk,
         Bug::IgnoredPurge,
         Bug::ShortAsWhole,
         Bug::SlowReaderHoldsFill,
         Bug::LostWakeUp,
+        Bug::AnyToken,
+        Bug::KeptToken,
     ];
 }
 

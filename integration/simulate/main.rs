@@ -18,4 +18,5 @@ mod prng;
 mod scenarios;
 mod seeds;
 mod shrink;
+mod tokens;
 mod world;

@@ -45,6 +45,16 @@ fn lost_wake_up() {
 }
 
 #[test]
+fn any_token() {
+    is_found(Bug::AnyToken);
+}
+
+#[test]
+fn kept_token() {
+    is_found(Bug::KeptToken);
+}
+
+#[test]
 fn another_versions_chunk_by_hand() {
     plant(Some(Bug::AnotherVersionsChunk));
     let (_, violation) = crate::shrink::judge(&crate::scenarios::refreshed_slowly(), true);

@@ -17,6 +17,7 @@ use crate::ledger::{Ledger, Purge, Violation};
 use crate::model;
 use crate::origin::Origin;
 use crate::plan::{Knobs, Plan, Target, What};
+use crate::tokens;
 
 /// The hosts of the sites.
 pub const HOSTS: [&str; 2] = ["a.example", "b.example"];
@@ -144,7 +145,7 @@ fn edge(world: &Arc<World>) -> Edge {
             reach: OriginConfig::default(),
             max_fetches: usize::MAX,
         }],
-        sites: sites(knobs),
+        sites: sites(&world.plan),
         keys: Default::default(),
         files: Vec::new(),
         warnings: Vec::new(),
@@ -177,7 +178,8 @@ fn settings(knobs: &Knobs) -> Settings {
     }
 }
 
-fn sites(knobs: &Knobs) -> SiteTable {
+fn sites(plan: &Plan) -> SiteTable {
+    let knobs = &plan.knobs;
     let mut table = SiteTable::default();
     for host in HOSTS {
         let route = Route {
@@ -198,10 +200,17 @@ fn sites(knobs: &Knobs) -> SiteTable {
                 client_may_revalidate: knobs.client_may_revalidate,
             },
         };
+        let of_host = plan.resources.iter().filter(|resource| resource.host == host);
+        let guarded = of_host.filter(|resource| resource.guarded).map(|resource| Route {
+            path: Glob::new(resource.path),
+            signed: Some(tokens::policy()),
+            ..route.clone()
+        });
+        let routes = guarded.chain([route.clone()]).map(Arc::new);
         let site = Site {
             name: host.into(),
             purge_token: None,
-            routes: vec![Arc::new(route)],
+            routes: routes.collect(),
         };
         // The hosts differ, so none is taken.
         let _ = table.add(site, &[host.to_owned()]);

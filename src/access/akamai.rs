@@ -132,7 +132,7 @@ impl Dialect for Akamai {
         let found = token::find(request, &self.places)?;
         let path = found.path(request);
         let request = &found.request(request, &path);
-        check.note("token", || found.text.to_owned());
+        check.note("token", || token::shown(found.text, "hmac="));
         // Somebody on the way may have escaped what a query need not escape.
         let text = match found.text.contains('~') {
             true => Cow::Borrowed(found.text),
@@ -165,7 +165,7 @@ impl Dialect for Akamai {
         let message = self.message(&fields, url);
         let tag = order
             .key
-            .hmac(Hash::Sha256, &message)
+            .hmac(Hash::Sha256, &message.concat())
             .map_err(|reason| reason.means().to_owned())?;
         // The salt is a secret.
         let shown = message.len() - usize::from(self.salt.is_some());
@@ -178,6 +178,10 @@ impl Dialect for Akamai {
 
     fn carries(&self, name: &str) -> bool {
         token::are_in_query(&self.places, name)
+    }
+
+    fn carries_in_path(&self, piece: &str) -> bool {
+        token::are_in_path(&self.places, piece)
     }
 }
 

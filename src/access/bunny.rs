@@ -29,7 +29,7 @@ use super::path::Oddities;
 use super::query::{Part, decoded, parts, take};
 use super::sign::{Carrier, Order, Signed};
 use super::strip::{Grant, Strip};
-use super::{Dialect, Reason, Request, encoding};
+use super::{Dialect, Reason, Request, encoding, token};
 
 const CURRENT: &str = "HS256-";
 const FOR_CLIENT: &str = "1-";
@@ -174,7 +174,7 @@ impl Dialect for Bunny {
             path,
             strip,
         } = Found::of(request)?;
-        check.note("token", || parameters.token.to_owned());
+        check.note("token", || token::shown(parameters.token, CURRENT));
         let until = encoding::seconds(parameters.expires).filter(|_| parameters.expires.len() == 10);
         let until = until.ok_or(Reason::Malformed)?;
         check.not_after(until)?;
@@ -238,7 +238,7 @@ impl Dialect for Bunny {
             client.as_deref().unwrap_or_default(),
             signed.as_bytes(),
         ];
-        let tag = order.key.hmac(Hash::Sha256, &pieces).map_err(fault)?;
+        let tag = order.key.hmac(Hash::Sha256, &pieces.concat()).map_err(fault)?;
         let flag = if client.is_some() { FOR_CLIENT } else { "" };
         let token = format!("{CURRENT}{flag}{}", encoding::to_base64url(tag.as_ref()));
         let rest = if text.is_empty() { text } else { format!("&{text}") };
@@ -250,6 +250,10 @@ impl Dialect for Bunny {
 
     fn carries(&self, name: &str) -> bool {
         matches!(name, "token" | "expires") || name.starts_with("token_")
+    }
+
+    fn carries_in_path(&self, piece: &str) -> bool {
+        piece.starts_with(&SEGMENT[1..])
     }
 }
 

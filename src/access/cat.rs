@@ -193,9 +193,9 @@ impl Dialect for Cat {
             Some(kid) => {
                 let kid = std::str::from_utf8(kid).map_err(|_| Reason::UnknownKey)?;
                 let key = check.key(kid)?;
-                verify(&envelope, algorithm, key, until, check)?;
+                verify(&envelope, algorithm, key, check)?;
             }
-            None => check.any(|check, key| verify(&envelope, algorithm, key, until, check))?,
+            None => check.any(|check, key| verify(&envelope, algorithm, key, check))?,
         }
         let query = found.strip.query(request.query);
         if let Some(uri) = claims.get(CATU) {
@@ -227,7 +227,7 @@ impl Dialect for Cat {
                     .payload(payload);
                 let made = builder.try_create_tag(&[], |message| {
                     signed = message.to_vec();
-                    let tag = order.key.hmac(Hash::Sha256, &[message]);
+                    let tag = order.key.hmac(Hash::Sha256, message);
                     tag.map(|tag| tag.as_ref().to_vec())
                         .map_err(|reason| reason.means().to_owned())
                 })?;
@@ -254,6 +254,10 @@ impl Dialect for Cat {
 
     fn carries(&self, name: &str) -> bool {
         token::are_in_query(&self.places, name)
+    }
+
+    fn carries_in_path(&self, piece: &str) -> bool {
+        token::are_in_path(&self.places, piece)
     }
 }
 
@@ -380,25 +384,19 @@ fn address(bytes: &[u8], whole: usize) -> Option<IpAddr> {
     }
 }
 
-fn verify(
-    envelope: &Envelope,
-    algorithm: Option<Algorithm>,
-    key: &Key,
-    until: u64,
-    check: &mut Check<'_>,
-) -> Result<(), Reason> {
+fn verify(envelope: &Envelope, algorithm: Option<Algorithm>, key: &Key, check: &mut Check<'_>) -> Result<(), Reason> {
     match (envelope, algorithm, key.kind()) {
         (Envelope::Mac(mac), Some(Algorithm::HMAC_256_256), Kind::Secret) => mac.verify_payload_tag(
             &[],
             || Reason::Malformed,
             |tag, message| check.hmac(key, Hash::Sha256, &[message], tag),
         ),
-        (Envelope::Sign(sign), Some(Algorithm::ES256), Kind::P256) => sign.verify_signature(&[], |tag, message| {
-            check.public(key, Scheme::P256Fixed, message, tag, until)
-        }),
-        (Envelope::Sign(sign), Some(Algorithm::EdDSA), Kind::Ed25519) => sign.verify_signature(&[], |tag, message| {
-            check.public(key, Scheme::Ed25519, message, tag, until)
-        }),
+        (Envelope::Sign(sign), Some(Algorithm::ES256), Kind::P256) => {
+            sign.verify_signature(&[], |tag, message| check.public(key, Scheme::P256Fixed, message, tag))
+        }
+        (Envelope::Sign(sign), Some(Algorithm::EdDSA), Kind::Ed25519) => {
+            sign.verify_signature(&[], |tag, message| check.public(key, Scheme::Ed25519, message, tag))
+        }
         _ => Err(Reason::Algorithm),
     }
 }

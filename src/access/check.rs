@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use super::keys::{Hash, Key, Keys, Scheme};
+use super::verified::Kind;
 use super::{Memory, Reason, Trace};
 
 /// Hashes that are broken for some uses, and that a site has to name before they are taken.
@@ -28,8 +30,10 @@ pub struct Check<'c> {
     pub(super) now: u64,
     pub(super) monotonic: Duration,
     pub(super) memory: Option<&'c Memory>,
-    /// Whether its client has sent too many wrong tokens.
-    pub(super) barred: bool,
+    /// Who may have sent too many wrong tokens.
+    pub(super) asks: Option<IpAddr>,
+    /// When the token ends, once that is known.
+    pub(super) until: u64,
     pub(super) trace: Option<&'c mut Trace>,
 }
 
@@ -43,7 +47,8 @@ impl<'c> Check<'c> {
             now,
             monotonic: Duration::ZERO,
             memory: None,
-            barred: false,
+            asks: None,
+            until: u64::MAX,
             trace: None,
         }
     }
@@ -65,6 +70,7 @@ impl<'c> Check<'c> {
 
     /// The first second at which the token is no longer good.
     pub(super) fn not_after(&mut self, until: u64) -> Result<(), Reason> {
+        self.until = until;
         let good = self.now < until.saturating_add(self.skew);
         let (now, skew) = (self.now, self.skew);
         self.note("expires", || {
@@ -92,7 +98,7 @@ impl<'c> Check<'c> {
     /// The key that a token names.
     pub(super) fn key(&mut self, id: &str) -> Result<&'c Key, Reason> {
         let key = self.keys.named(id);
-        self.noted("key", id, key.is_some(), Reason::UnknownKey)?;
+        self.noted("signing key", id, key.is_some(), Reason::UnknownKey)?;
         key.ok_or(Reason::UnknownKey)
     }
 
@@ -129,10 +135,50 @@ impl<'c> Check<'c> {
         if hash == Hash::Sha1 {
             self.allows("sha1")?;
         }
-        self.computes()?;
-        let computed = key.hmac(hash, parts)?;
+        // Each piece that is handed over by itself costs more than copying it.
+        let mut message: SmallVec<[u8; 384]> = SmallVec::new();
+        parts.iter().for_each(|part| message.extend_from_slice(part));
+        let good = self.is_tag(key, Kind::Hmac(hash), &message, tag, || key.hmac(hash, &message))?;
         let shown = parts.len().saturating_sub(secret);
-        self.compared(key, &parts[..shown], computed.as_ref(), tag)
+        self.signature(key, &parts[..shown], good)
+    }
+
+    /// Whether `tag` is the one that `computed` gives, which is a function of all else. That it is so is remembered as long as
+    /// the token is good; that it is not is not, since nobody who guesses guesses twice the same.
+    pub(super) fn is_tag<T: AsRef<[u8]>>(
+        &mut self,
+        key: &Key,
+        kind: Kind,
+        message: &[u8],
+        tag: &[u8],
+        computed: impl FnOnce() -> Result<T, Reason>,
+    ) -> Result<bool, Reason> {
+        let name = self.name(key, kind, message, tag);
+        if self.known(name) == Some(true) {
+            return Ok(true);
+        }
+        self.computes()?;
+        let good = verify_slices_are_equal(computed()?.as_ref(), tag).is_ok();
+        if good {
+            self.remember(name, true);
+        }
+        Ok(good)
+    }
+
+    fn name(&self, key: &Key, kind: Kind, message: &[u8], tag: &[u8]) -> Option<u128> {
+        let memory = self.memory?;
+        Some(memory.verified.name(key, kind, message, tag))
+    }
+
+    fn known(&self, name: Option<u128>) -> Option<bool> {
+        self.memory?.verified.get(name?, self.monotonic)
+    }
+
+    fn remember(&self, name: Option<u128>, good: bool) {
+        if let Some((memory, name)) = self.memory.zip(name) {
+            let lasts = Duration::from_secs(self.until.saturating_sub(self.now));
+            memory.verified.remember(name, good, lasts, self.monotonic);
+        }
     }
 
     /// Whether one of the keys does it.
@@ -158,25 +204,12 @@ impl<'c> Check<'c> {
     }
 
     /// Whether `signature` is one of `message`. What came of it is remembered for a while, as long as the token is good.
-    pub(super) fn public(
-        &mut self,
-        key: &Key,
-        scheme: Scheme,
-        message: &[u8],
-        signature: &[u8],
-        until: u64,
-    ) -> Result<(), Reason> {
+    pub(super) fn public(&mut self, key: &Key, scheme: Scheme, message: &[u8], signature: &[u8]) -> Result<(), Reason> {
         if matches!(scheme, Scheme::RsaSha1 | Scheme::P256Sha1Asn1) {
             self.allows("sha1")?;
         }
-        let name = self
-            .memory
-            .map(|memory| memory.verified.name(key, scheme, message, signature));
-        let known = self
-            .memory
-            .zip(name)
-            .and_then(|(memory, name)| memory.verified.get(name, self.monotonic));
-        let good = match known {
+        let name = self.name(key, Kind::Public(scheme), message, signature);
+        let good = match self.known(name) {
             Some(good) => good,
             None => {
                 self.computes()?;
@@ -184,10 +217,7 @@ impl<'c> Check<'c> {
                 if verified == Err(Reason::Algorithm) {
                     return self.noted("algorithm", &format!("{scheme:?}"), false, Reason::Algorithm);
                 }
-                if let Some((memory, name)) = self.memory.zip(name) {
-                    let lasts = Duration::from_secs(until.saturating_sub(self.now));
-                    memory.verified.remember(name, verified.is_ok(), lasts, self.monotonic);
-                }
+                self.remember(name, verified.is_ok());
                 verified.is_ok()
             }
         };
@@ -196,10 +226,15 @@ impl<'c> Check<'c> {
 
     /// Whether anything is computed for this client.
     pub(super) fn computes(&mut self) -> Result<(), Reason> {
-        if self.barred { Err(Reason::TooMany) } else { Ok(()) }
+        let asks = self.memory.zip(self.asks);
+        match asks.is_some_and(|(memory, client)| memory.failures.barred(client, self.monotonic)) {
+            true => Err(Reason::TooMany),
+            false => Ok(()),
+        }
     }
 
-    fn signature(&mut self, key: &Key, signed: &[&[u8]], good: bool) -> Result<(), Reason> {
+    /// Notes what is signed, and whether the signature is good.
+    pub(super) fn signature(&mut self, key: &Key, signed: &[&[u8]], good: bool) -> Result<(), Reason> {
         self.note("signed", || signed.concat().escape_ascii().to_string());
         self.noted("signature", key.id(), good, Reason::Signature)
     }

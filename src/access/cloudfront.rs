@@ -148,7 +148,7 @@ impl Dialect for CloudFront {
         let signature = encoding()?
             .decode(token.part(2)?.as_bytes())
             .map_err(|_| Reason::Malformed)?;
-        check.public(key, scheme, &message, &signature, until)?;
+        check.public(key, scheme, &message, &signature)?;
         Ok(Grant {
             strip: token.strip,
             until,

@@ -53,7 +53,7 @@ impl<'a> Token<'a> {
 
     fn verify(&self, message: &[&[u8]], check: &mut Check<'_>) -> Result<(), Reason> {
         let key = check.key(self.key)?;
-        verify(key, message, self.signature, self.expires, check)
+        verify(key, message, self.signature, check)
     }
 }
 
@@ -116,18 +116,22 @@ impl Dialect for Gcp {
     fn carries(&self, name: &str) -> bool {
         PARAMETERS.contains(&name)
     }
+
+    fn carries_in_path(&self, piece: &str) -> bool {
+        piece.starts_with(&COMPONENT[1..])
+    }
 }
 
 fn signature(key: &Key, message: &[u8]) -> Result<String, String> {
     let bytes = match key.kind() {
-        Kind::Secret => key.hmac(Hash::Sha1, &[message]).map(|tag| tag.as_ref().to_vec()),
+        Kind::Secret => key.hmac(Hash::Sha1, message).map(|tag| tag.as_ref().to_vec()),
         _ => Ok(key.sign(Scheme::Ed25519, message)?),
     };
     let bytes = bytes.map_err(|reason| reason.means().to_owned())?;
     Ok(encoding::to_base64url(&bytes))
 }
 
-fn verify(key: &Key, message: &[&[u8]], signature: &str, until: u64, check: &mut Check<'_>) -> Result<(), Reason> {
+fn verify(key: &Key, message: &[&[u8]], signature: &str, check: &mut Check<'_>) -> Result<(), Reason> {
     match key.kind() {
         Kind::Secret => {
             let tag: [u8; 20] = encoding::base64url_exact(signature).ok_or(Reason::Malformed)?;
@@ -135,7 +139,7 @@ fn verify(key: &Key, message: &[&[u8]], signature: &str, until: u64, check: &mut
         }
         _ => {
             let signature: [u8; 64] = encoding::base64url_exact(signature).ok_or(Reason::Malformed)?;
-            check.public(key, Scheme::Ed25519, &message.concat(), &signature, until)
+            check.public(key, Scheme::Ed25519, &message.concat(), &signature)
         }
     }
 }

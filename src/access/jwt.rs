@@ -179,7 +179,7 @@ impl Dialect for Jwt {
             return Err(Reason::Unsupported);
         }
         let until = self.judge(&claims, check)?;
-        verify(&compact, &header, until, check)?;
+        verify(&compact, &header, check)?;
         // A regular expression is only compiled once it is known who wrote it.
         self.covers(&claims, request, &found.strip, check)?;
         Ok(Grant {
@@ -203,7 +203,7 @@ impl Dialect for Jwt {
             Algorithm::Hmac(hash) => {
                 let tag = order
                     .key
-                    .hmac(hash, &[message.as_bytes()])
+                    .hmac(hash, message.as_bytes())
                     .map_err(|reason| reason.means().to_owned())?;
                 tag.as_ref().to_vec()
             }
@@ -218,6 +218,10 @@ impl Dialect for Jwt {
 
     fn carries(&self, name: &str) -> bool {
         token::are_in_query(&self.places, name)
+    }
+
+    fn carries_in_path(&self, piece: &str) -> bool {
+        token::are_in_path(&self.places, piece)
     }
 }
 
@@ -375,7 +379,7 @@ fn algorithm_of(key: &Key) -> Result<(&'static str, Algorithm), String> {
     Ok((name, *algorithm))
 }
 
-fn verify(token: &Compact<'_>, header: &Header<'_>, until: u64, check: &mut Check<'_>) -> Result<(), Reason> {
+fn verify(token: &Compact<'_>, header: &Header<'_>, check: &mut Check<'_>) -> Result<(), Reason> {
     let known = ALGORITHMS.iter().find(|(name, _, _)| *name == header.alg);
     check.noted("algorithm", &header.alg, known.is_some(), Reason::Algorithm)?;
     let (_, kind, algorithm) = known.ok_or(Reason::Algorithm)?;
@@ -386,7 +390,7 @@ fn verify(token: &Compact<'_>, header: &Header<'_>, until: u64, check: &mut Chec
         }
         match algorithm {
             Algorithm::Hmac(hash) => check.hmac(key, *hash, &[signed], &token.signature),
-            Algorithm::Public(scheme) => check.public(key, *scheme, signed, &token.signature, until),
+            Algorithm::Public(scheme) => check.public(key, *scheme, signed, &token.signature),
         }
     };
     match &header.kid {

@@ -268,10 +268,10 @@ impl Key {
         }
     }
 
-    /// The HMAC (RFC 2104) of `parts` as one message.
-    pub(super) fn hmac(&self, hash: Hash, parts: &[&[u8]]) -> Result<hmac::Tag, Reason> {
+    /// The HMAC (RFC 2104) of a message.
+    pub(super) fn hmac(&self, hash: Hash, message: &[u8]) -> Result<hmac::Tag, Reason> {
         match &self.material {
-            Material::Secret(secret) => Ok(hmac_of(&secret.hmacs[hash as usize], parts)),
+            Material::Secret(secret) => Ok(hmac::sign(&secret.hmacs[hash as usize], message)),
             Material::Public(..) => Err(Reason::Algorithm),
         }
     }
@@ -291,21 +291,6 @@ impl Key {
         let none = || format!("key `{}` has no private key; give it private_key", self.id);
         self.signer.as_ref().ok_or_else(none)?.sign(scheme, message)
     }
-}
-
-/// The HMAC under a key that is made once and used for many.
-pub(super) fn hmac_of(key: &hmac::Key, parts: &[&[u8]]) -> hmac::Tag {
-    // Each piece that is handed over by itself costs more than copying it.
-    let mut message = [0; 384];
-    let mut len = 0;
-    for part in parts {
-        let Some(room) = message.get_mut(len..len + part.len()) else {
-            return hmac::sign(key, &parts.concat());
-        };
-        room.copy_from_slice(part);
-        len += part.len();
-    }
-    hmac::sign(key, &message[..len])
 }
 
 fn mark(bytes: &[u8]) -> u64 {
@@ -499,7 +484,7 @@ mod tests {
         assert_eq!(verified(&secret, Scheme::Ed25519), Err(Reason::Algorithm));
         assert_eq!(verified(&public, Scheme::P256Fixed), Err(Reason::Algorithm));
         assert_eq!(verified(&public, Scheme::Ed25519), Err(Reason::Signature));
-        assert!(public.hmac(Hash::Sha256, &[]).is_err() && public.bytes().is_err());
+        assert!(public.hmac(Hash::Sha256, b"").is_err() && public.bytes().is_err());
         assert!(secret.sign(Scheme::Ed25519, b"").is_err() && public.sign(Scheme::Ed25519, b"").is_err());
     }
 

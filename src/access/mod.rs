@@ -38,6 +38,7 @@ pub mod secure_link;
 pub mod sign;
 pub mod strip;
 pub mod token;
+pub mod told;
 pub mod trace;
 pub mod verge;
 pub mod verified;
@@ -48,9 +49,10 @@ use std::net::IpAddr;
 pub use check::Check;
 pub use failures::Failures;
 pub use keys::{Key, Keys};
-pub use policy::{DialectName, Memory, Policy, Verdict};
+pub use policy::{Answer, DialectName, Memory, Policy, Verdict};
 pub use reason::Reason;
 pub use strip::{Grant, Strip};
+pub use told::Told;
 pub use trace::Trace;
 pub use verified::Verified;
 
@@ -113,4 +115,9 @@ pub trait Dialect: fmt::Debug + Send + Sync {
 
     /// Whether a parameter of this name carries a token, or a part of one.
     fn carries(&self, name: &str) -> bool;
+
+    /// Whether a segment of a path, or a parameter of one, carries a token.
+    fn carries_in_path(&self, _piece: &str) -> bool {
+        false
+    }
 }

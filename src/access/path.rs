@@ -1,6 +1,32 @@
 //! Paths that two servers could read as two different ones.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
+
 use super::{Reason, Request};
+
+/// RFC 3986 3.3: what a path holds as it is. A `%` stays one: of an escape, or of what is left of one.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'/')
+    .remove(b'%');
+
+/// How often a server decodes a path at most.
+const DECODED: usize = 3;
 
 /// What is odd about a path; found in one pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,6 +117,48 @@ fn is_odd_escape(digits: &[u8]) -> bool {
     }
 }
 
+/// What else a server could take a normalised path for: one that decodes what it should leave, and then merges slashes, takes
+/// backslashes for them, drops parameters (`;x`) or goes up. None where every server reads the same.
+pub fn other_readings(path: &str) -> Vec<String> {
+    let mut readings = Vec::new();
+    if Oddities::in_path(path) == Oddities::default() && !path.contains(';') {
+        return readings;
+    }
+    let mut decoded = path.as_bytes().to_vec();
+    for _ in 0..=DECODED {
+        readings.push(plain(&decoded));
+        let further: Vec<u8> = percent_decode(&decoded).collect();
+        if further == decoded {
+            break;
+        }
+        decoded = further;
+    }
+    readings
+}
+
+/// The path that is left once nothing odd is.
+fn plain(path: &[u8]) -> String {
+    let mut kept: Vec<&[u8]> = Vec::new();
+    let mut is_folder = false;
+    for segment in path.split(|byte| matches!(byte, b'/' | b'\\')) {
+        let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+        is_folder = matches!(name, b"" | b"." | b"..");
+        match name {
+            b".." => drop(kept.pop()),
+            _ if is_folder => {}
+            _ => kept.push(name),
+        }
+    }
+    let mut plain = kept.iter().fold(String::new(), |path, name| {
+        let name = percent_encode(name, PATH);
+        format!("{path}/{name}")
+    });
+    if is_folder || plain.is_empty() {
+        plain.push('/');
+    }
+    plain
+}
+
 /// Whether `path` lies below `prefix`: the prefix ends at a segment's end, so that `/a` is no way into `/ab`.
 pub fn lies_below(path: &str, prefix: &str) -> bool {
     match path.strip_prefix(prefix) {
@@ -130,6 +198,29 @@ mod tests {
             ("/a/..%3b/b", Oddities { encoded: true, ..dots }),
         ] {
             assert_eq!(Oddities::in_path(path), odd, "{path}");
+        }
+    }
+
+    #[test]
+    fn readings_of_a_path() {
+        for (path, reading) in [
+            ("//p/a", "/p/a"),
+            ("/x/..;/p/a", "/p/a"),
+            ("/p;v=1/a", "/p/a"),
+            ("/p%2Fa", "/p/a"),
+            ("/x%5C..%5Cp/a", "/p/a"),
+            ("/x/%252e%252e/p/a", "/p/a"),
+            ("/x%25252F..%25252Fp/a", "/p/a"),
+            ("/%2570/a", "/p/a"),
+            ("/x/..%2F..%2F..%2Fp//", "/p/"),
+            ("/x/..%3B/p/a%20b", "/p/a%20b"),
+            ("/%2F", "/"),
+        ] {
+            let readings = other_readings(path);
+            assert!(readings.iter().any(|known| known == reading), "{path}: {readings:?}");
+        }
+        for path in ["/", "/p/a", "/p/a%20b/...", "/a%3Fb%25"] {
+            assert!(other_readings(path).is_empty(), "{path}");
         }
     }
 

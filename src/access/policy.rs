@@ -6,7 +6,7 @@ use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::check::Weak;
-use super::{Check, Dialect, Failures, Grant, Keys, Reason, Request, Trace, Verified, query};
+use super::{Check, Dialect, Failures, Grant, Keys, Reason, Request, Told, Trace, Verified};
 
 /// RFC 3986 2.3: all but these is encoded in a parameter.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -121,11 +121,10 @@ pub struct Answer {
 impl Policy {
     /// Decides on a request; `monotonic` is for what is remembered.
     pub fn decide(&self, request: &Request<'_>, memory: &Memory, monotonic: Duration) -> Verdict<'_> {
-        let barred = memory.failures.barred(request.client, monotonic);
         let mut check = Check {
             memory: Some(memory),
             monotonic,
-            barred,
+            asks: Some(request.client),
             ..self.check(request)
         };
         let verdict = self.verdict(request, &mut check);
@@ -184,16 +183,11 @@ impl Policy {
 
     /// The URL that was asked for, without a token, as the value of a parameter.
     fn escaped_url(&self, request: &Request<'_>) -> String {
-        let mut url = request.origin().concat() + request.path;
-        let parts = query::parts(request.query.unwrap_or_default());
-        let kept = parts.filter(|part| !part.name.is_empty() && !self.dialect.carries(part.name));
-        for (at, part) in kept.enumerate() {
-            url.push(if at == 0 { '?' } else { '&' });
-            url.push_str(part.name);
-            if !part.value.is_empty() {
-                url.push('=');
-                url.push_str(part.value);
-            }
+        let told = Told::new(request.path, request.query).without_token_of(self);
+        let mut url = request.origin().concat() + &told.path;
+        if let Some(query) = told.query {
+            url.push('?');
+            url.push_str(&query);
         }
         utf8_percent_encode(&url, UNRESERVED).to_string()
     }

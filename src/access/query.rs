@@ -15,14 +15,15 @@ const MOST: usize = 256;
 pub(super) struct Part<'a> {
     pub(super) name: &'a str,
     pub(super) value: &'a str,
+    /// Both, as they stand there.
+    pub(super) text: &'a str,
     /// Where it stands in the query, from the first byte of its name.
     pub(super) at: usize,
-    len: usize,
 }
 
 impl<'a> Part<'a> {
     pub(super) fn range(&self) -> Range<u32> {
-        self.at as u32..(self.at + self.len) as u32
+        self.at as u32..(self.at + self.text.len()) as u32
     }
 
     /// The value with its escapes decoded; `+` stays. An error if it is not UTF-8.
@@ -41,12 +42,7 @@ pub(super) fn parts(query: &str) -> impl Iterator<Item = Part<'_>> {
     let mut at = 0;
     query.split('&').map(move |text| {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        let part = Part {
-            name,
-            value,
-            at,
-            len: text.len(),
-        };
+        let part = Part { name, value, text, at };
         at += text.len() + 1;
         part
     })

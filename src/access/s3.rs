@@ -13,11 +13,12 @@ use aws_lc_rs::hmac;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::check::Check;
-use super::keys::{Key, hmac_of};
+use super::keys::Key;
 use super::path::Oddities;
 use super::query::{Part, parts, take};
 use super::sign::{Carrier, Order, Signed};
 use super::strip::{Grant, Strip};
+use super::verified::Kind;
 use super::{Dialect, Reason, Request, encoding};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -109,9 +110,9 @@ impl Dialect for S3 {
         ];
         let message = to_sign(date, credential.scope, &canonical.join("\n"));
         check.note("canonical request", || canonical.join("\n").escape_debug().to_string());
-        check.computes()?;
-        let computed = signature(key, &credential, message.as_bytes())?;
-        check.compared(key, &[message.as_bytes()], computed.as_ref(), &tag)?;
+        let message = message.as_bytes();
+        let good = check.is_tag(key, Kind::Aws4, message, &tag, || signature(key, &credential, message))?;
+        check.signature(key, &[message], good)?;
         let strip = Strip {
             query: taken.ranges(),
             ..Strip::default()
@@ -295,7 +296,7 @@ fn signature(key: &Key, credential: &Credential<'_>, message: &[u8]) -> Result<h
     let first = [b"AWS4", key.bytes()?].concat();
     let mut key = hmac::Key::new(hmac::HMAC_SHA256, &first);
     for part in [credential.date, credential.region, credential.service, "aws4_request"] {
-        key = hmac::Key::new(hmac::HMAC_SHA256, hmac_of(&key, &[part.as_bytes()]).as_ref());
+        key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref());
     }
-    Ok(hmac_of(&key, &[message]))
+    Ok(hmac::sign(&key, message))
 }

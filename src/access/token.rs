@@ -52,6 +52,22 @@ pub(super) fn are_in_query(places: &[Place], name: &str) -> bool {
     places.iter().any(is)
 }
 
+/// Whether a parameter of a path's segment is one of the places.
+pub(super) fn are_in_path(places: &[Place], piece: &str) -> bool {
+    let is = |name: &str| piece.strip_prefix(name).is_some_and(|rest| rest.starts_with('='));
+    places
+        .iter()
+        .any(|place| matches!(place, Place::Path(name) if is(name)))
+}
+
+/// A token as an operator is shown it: up to the mark behind which its signature stands. Whoever sees it has no token.
+pub(super) fn shown(text: &str, mark: &str) -> String {
+    match text.rfind(mark) {
+        Some(at) => format!("{}…", &text[..at + mark.len()]),
+        None => format!("{} letters", text.len()),
+    }
+}
+
 /// A token as it came, and what of the request carried it.
 #[derive(Clone, Debug)]
 pub(super) struct Found<'a, 'p> {

@@ -106,7 +106,7 @@ impl Dialect for Verge {
         let found = token::find(request, &self.places)?;
         let path = found.path(request);
         let request = &found.request(request, &path);
-        check.note("token", || found.text.to_owned());
+        check.note("token", || token::shown(found.text, "~s"));
         let token = Token::read(found.text).ok_or(Reason::Malformed)?;
         check.not_after(token.expires)?;
         token.not_before.map_or(Ok(()), |from| check.not_before(from))?;
@@ -124,7 +124,7 @@ impl Dialect for Verge {
             query: rest,
             token: token.signed,
         };
-        message.verify(key, token.signature, token.expires, check)?;
+        message.verify(key, token.signature, check)?;
         Ok(Grant {
             strip: found.strip,
             until: token.expires,
@@ -144,7 +144,7 @@ impl Dialect for Verge {
         let signature = match order.key.kind() {
             Kind::Secret => order
                 .key
-                .hmac(Hash::Sha256, &message.pieces())
+                .hmac(Hash::Sha256, &message.pieces().concat())
                 .map(|tag| tag.as_ref().to_vec()),
             _ => Ok(order.key.sign(Scheme::Ed25519, &message.pieces().concat())?),
         };
@@ -158,6 +158,10 @@ impl Dialect for Verge {
 
     fn carries(&self, name: &str) -> bool {
         token::are_in_query(&self.places, name)
+    }
+
+    fn carries_in_path(&self, piece: &str) -> bool {
+        token::are_in_path(&self.places, piece)
     }
 }
 
@@ -232,7 +236,7 @@ impl Message<'_> {
         ]
     }
 
-    fn verify(&self, key: &Key, signature: &str, until: u64, check: &mut Check<'_>) -> Result<(), Reason> {
+    fn verify(&self, key: &Key, signature: &str, check: &mut Check<'_>) -> Result<(), Reason> {
         match key.kind() {
             Kind::Secret => {
                 let tag: [u8; 32] = encoding::base64url_exact(signature).ok_or(Reason::Malformed)?;
@@ -240,7 +244,7 @@ impl Message<'_> {
             }
             _ => {
                 let signature: [u8; 64] = encoding::base64url_exact(signature).ok_or(Reason::Malformed)?;
-                check.public(key, Scheme::Ed25519, &self.pieces().concat(), &signature, until)
+                check.public(key, Scheme::Ed25519, &self.pieces().concat(), &signature)
             }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use super::keys::{Key, Scheme};
+use super::keys::{Hash, Key, Scheme};
 
 /// Places that one name may be in.
 const WAYS: usize = 4;
@@ -17,7 +17,8 @@ const GOOD: Duration = Duration::from_secs(3600);
 /// How long a wrong one is.
 const WRONG: Duration = Duration::from_secs(10);
 
-/// Signatures and whether they are good, by a keyed hash of all that was verified.
+/// Signatures and whether they are good, by a keyed hash of all that was verified: to find another that has the hash of a
+/// good one takes as many tries as to guess a signature.
 #[derive(Debug)]
 pub struct Verified {
     secret: [u8; 16],
@@ -31,6 +32,27 @@ struct Slot {
     good: bool,
 }
 
+/// What kind of signature it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// One that a public key verifies.
+    Public(Scheme),
+    /// An HMAC.
+    Hmac(Hash),
+    /// AWS's version 4, whose keys are made of the day, region and service that the message names.
+    Aws4,
+}
+
+impl Kind {
+    fn mark(self) -> u8 {
+        match self {
+            Kind::Public(scheme) => scheme as u8,
+            Kind::Hmac(hash) => 0x80 | hash as u8,
+            Kind::Aws4 => 0xff,
+        }
+    }
+}
+
 impl Verified {
     /// A table of at least `slots` places of 48 bytes. `secret` keys its hash: strangers cannot make two names collide.
     pub fn new(slots: usize, secret: [u8; 16]) -> Self {
@@ -42,10 +64,10 @@ impl Verified {
     }
 
     /// The hash of all that is verified.
-    pub(super) fn name(&self, key: &Key, scheme: Scheme, message: &[u8], signature: &[u8]) -> u128 {
+    pub(super) fn name(&self, key: &Key, kind: Kind, message: &[u8], signature: &[u8]) -> u128 {
         let mut hasher = SipHasher13::new_with_key(&self.secret);
         hasher.write_u64(key.mark());
-        hasher.write_u8(scheme as u8);
+        hasher.write_u8(kind.mark());
         hasher.write_u64(message.len() as u64);
         hasher.write(message);
         hasher.write(signature);
@@ -126,10 +148,13 @@ mod tests {
         let one = Key::secret("a", "one", Default::default()).unwrap();
         let two = Key::secret("a", "two", Default::default()).unwrap();
         let names = [
-            verified.name(&one, Scheme::Ed25519, b"ab", b"c"),
-            verified.name(&one, Scheme::Ed25519, b"a", b"bc"),
-            verified.name(&one, Scheme::RsaSha1, b"ab", b"c"),
-            verified.name(&two, Scheme::Ed25519, b"ab", b"c"),
+            verified.name(&one, Kind::Public(Scheme::Ed25519), b"ab", b"c"),
+            verified.name(&one, Kind::Public(Scheme::Ed25519), b"a", b"bc"),
+            verified.name(&one, Kind::Public(Scheme::RsaSha1), b"ab", b"c"),
+            verified.name(&two, Kind::Public(Scheme::Ed25519), b"ab", b"c"),
+            verified.name(&one, Kind::Hmac(Hash::Sha256), b"ab", b"c"),
+            verified.name(&one, Kind::Hmac(Hash::Sha1), b"ab", b"c"),
+            verified.name(&one, Kind::Aws4, b"ab", b"c"),
         ];
         let different: std::collections::HashSet<_> = names.iter().collect();
         assert_eq!(different.len(), names.len());

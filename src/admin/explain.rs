@@ -42,6 +42,7 @@ pub(super) fn reply(node: &Arc<Node>, call: &Call) -> Reply {
         scheme: url.scheme,
         host: Cow::Borrowed(&url.host),
         path: Cow::Borrowed(&url.path),
+        raw_path: &url.raw_path,
         query: url.query.as_deref(),
         fields: RequestFields::new(&lines),
         client,

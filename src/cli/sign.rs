@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ipnet::IpNet;
 
-use super::{Failure, check, print, run};
+use super::{Failure, check, complain, print, run};
 use crate::access::sign::{Carrier, Order, Signed};
 use crate::access::{DialectName, Key, Policy, Request, Verdict, raw_path};
 use crate::cache::SchemeClass;
@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let now = SystemClock.now().wall.duration_since(UNIX_EPOCH).unwrap_or_default();
     let signed = signed(args, &config, now.as_secs())?;
     if args.show {
-        eprintln!("{}", signed.message.escape_ascii());
+        complain(&signed.message.escape_ascii().to_string());
     }
     print(format!("{}\n", signed.text).as_bytes())
 }

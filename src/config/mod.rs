@@ -185,6 +185,24 @@ pub struct Site {
     pub routes: Vec<Arc<Route>>,
 }
 
+impl Site {
+    /// What tokens its routes ask for. One that several inherit is mostly given once.
+    pub fn policies(&self) -> impl Iterator<Item = &Arc<access::Policy>> {
+        let mut last: Option<&Arc<access::Policy>> = None;
+        let asked = self.routes.iter().filter_map(|route| route.signed.as_ref());
+        asked.filter(move |policy| {
+            let before = last.replace(policy);
+            before.is_none_or(|before| !Arc::ptr_eq(before, policy))
+        })
+    }
+
+    /// Path and query of a request to it, as they may be told: without a token for any of its routes, good or not.
+    pub fn told<'t>(&self, path: &'t str, query: Option<&'t str>) -> access::Told<'t> {
+        let told = access::Told::new(path, query);
+        self.policies().fold(told, |told, policy| told.without_token_of(policy))
+    }
+}
+
 /// What happens to the requests for some paths.
 #[derive(Clone, Debug)]
 pub struct Route {

@@ -1,17 +1,21 @@
 //! What becomes of a request at once: an answer, or work that needs the origin.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::StatusCode;
+
+use super::admit::{Admitted, Judge, admit};
 use super::allowance::Allowance;
 use super::answer::Answer;
-use super::decide::{Decision, decide_in, find, hsts};
+use super::decide::{Decision, Own, decide_on, find, hsts};
 use super::edge::Edge;
 use super::execute::{execute, refresh};
 use super::purge_method;
 use super::request::{OwnedRequest, RequestView};
-use crate::config::Route;
+use crate::config::Found;
 use crate::origin::{Interims, RequestBody};
-use crate::telemetry::access::Seen;
+use crate::telemetry::access::{AccessLog, Line, Seen};
 use crate::telemetry::{MethodClass, Record, RequestId};
 
 /// What becomes of a request at once.
@@ -34,65 +38,119 @@ pub struct Work {
 pub fn begin(edge: &Arc<Edge>, request: &RequestView<'_>) -> Begun {
     let now = edge.clock.monotonic();
     let found = find(edge, request);
-    let record = |id, status| Record {
-        site: found.map(|found| found.place),
-        method: MethodClass::of(request.method),
-        began: now,
-        origin: None,
-        line: edge.access.as_ref().and_then(|access| {
-            let site = found.map(|found| &*found.route.site);
-            access.begin(&seen(request, site, id), now, status)
-        }),
-    };
-    let answered = |answer: Answer<'static>, id| {
-        let record = record(id, Some(answer.status));
-        Begun::Answer(Answer { record, ..answer })
-    };
-    let own = |answer: Answer<'static>| answered(answer.answering(request.method), None);
-    let work = |route: &Arc<Route>, decision| {
-        let request = OwnedRequest::new(request, Arc::clone(route));
-        let record = record(Some(request.id), None);
-        Begun::Work(Box::new(Work {
-            request,
-            decision,
-            record,
-        }))
+    let case = Case {
+        edge,
+        found,
+        request,
+        now,
     };
     if let Some(answer) = purge_method::answer(edge, found, request) {
-        return own(answer);
+        return case.answered_by_edge(answer);
     }
-    let decision = decide_in(edge, found, request, now);
-    match decision {
+    admit(edge, found, request, Judge::Edge(now), |admitted| match admitted {
+        Ok(admitted) => begin_on(edge, &admitted, now),
+        Err(own) => case.own(own),
+    })
+}
+
+/// Begins on a request that is admitted.
+fn begin_on(edge: &Arc<Edge>, admitted: &Admitted<'_>, now: Duration) -> Begun {
+    let request = admitted.request();
+    let case = Case {
+        edge,
+        found: Some(admitted.found()),
+        request,
+        now,
+    };
+    match decide_on(edge, admitted, now) {
         Decision::Serve(mut serve) => {
             let refreshing = serve.refresh.take().map(|route| OwnedRequest::new(request, route));
             let id = refreshing.as_ref().map(|request| request.id);
             if let Some(request) = refreshing {
                 refresh(edge, request, serve.version.head.key.hash);
             }
-            answered(Answer::stored(serve, now), id)
+            case.answered(Answer::stored(serve, now), id)
         }
-        Decision::Refuse(refused) => own(Answer {
-            hsts: found.and_then(|found| hsts(found.route, request.scheme)),
-            ..Answer::refused(refused)
-        }),
-        Decision::Redirect(port) => own(Answer::redirected(request, port)),
-        Decision::Fetch(ref route, _) | Decision::Pass(ref route, _) => work(&Arc::clone(route), decision),
+        decision @ (Decision::Fetch(..) | Decision::Pass(..)) => {
+            let request = OwnedRequest::new(request, Arc::clone(admitted.found().route));
+            let record = case.record(Some(request.id), None);
+            Begun::Work(Box::new(Work {
+                request,
+                decision,
+                record,
+            }))
+        }
+        Decision::Own(own) => case.own(own),
     }
 }
 
-/// What of a request is logged.
-fn seen<'a>(request: &'a RequestView<'a>, site: Option<&'a str>, id: Option<RequestId>) -> Seen<'a> {
-    Seen {
-        client: request.client,
-        scheme: request.scheme.name(),
-        method: Some(request.method),
-        host: Some(&request.host),
-        path: Some(&request.path),
-        query: request.query,
-        version: Some(request.version),
-        fields: Some(&request.fields),
-        site,
-        id,
+/// A request that is being decided on.
+struct Case<'c> {
+    edge: &'c Edge,
+    found: Option<Found<'c>>,
+    request: &'c RequestView<'c>,
+    now: Duration,
+}
+
+impl Case<'_> {
+    /// The answer to one that goes no further.
+    fn own(&self, own: Own) -> Begun {
+        let place = self.found.map(|found| found.place);
+        if let (Own::Deny(denied), Some(place)) = (&own, place) {
+            self.edge.sites[place].denied(denied.reason);
+        }
+        self.answered_by_edge(Answer::own(own, self.request))
+    }
+
+    fn answered_by_edge(&self, answer: Answer<'static>) -> Begun {
+        let answer = Answer {
+            hsts: self.found.and_then(|found| hsts(found.route, self.request.scheme)),
+            ..answer
+        };
+        self.answered(answer.answering(self.request.method), None)
+    }
+
+    fn answered(&self, answer: Answer<'static>, id: Option<RequestId>) -> Begun {
+        let record = self.record(id, Some(answer.status));
+        Begun::Answer(Answer { record, ..answer })
+    }
+
+    fn record(&self, id: Option<RequestId>, status: Option<StatusCode>) -> Record {
+        Record {
+            site: self.found.map(|found| found.place),
+            method: MethodClass::of(self.request.method),
+            began: self.now,
+            origin: None,
+            line: self
+                .edge
+                .access
+                .as_ref()
+                .and_then(|access| self.line(access, id, status)),
+        }
+    }
+
+    /// The request's line in the access log. No token gets there, good or not.
+    fn line(&self, access: &AccessLog, id: Option<RequestId>, status: Option<StatusCode>) -> Option<Line> {
+        let request = self.request;
+        let seen = Seen {
+            client: request.client,
+            scheme: request.scheme.name(),
+            method: Some(request.method),
+            host: Some(&request.host),
+            path: Some(&request.path),
+            query: request.query,
+            version: Some(request.version),
+            fields: Some(&request.fields),
+            site: self.found.map(|found| &*found.route.site),
+            id,
+        };
+        let told = self.found.map(|found| found.site.told(&request.path, request.query));
+        let seen = told.as_ref().map_or(seen, |told| Seen {
+            path: Some(&told.path),
+            query: told.query.as_deref(),
+            ..seen
+        });
+        access.begin(&seen, self.now, status)
     }
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
+use super::admit::{Admitted, Denied, Judge, admit};
 use super::edge::Edge;
 use super::forward::max_forwards;
 use super::request::{RequestLength, RequestView};
@@ -30,9 +31,18 @@ pub enum Decision {
     /// Hand the request to the origin and its answer to the client, storing nothing.
     Pass(Arc<Route>, Fwd),
     /// Answer without either.
+    Own(Own),
+}
+
+/// What the edge answers by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// An error, or word that something was done.
     Refuse(Refused),
-    /// Send the client to this port of `https`.
+    /// Go to this port of `https`.
     Redirect(u16),
+    /// There is no good token.
+    Deny(Denied),
 }
 
 /// A stored version that answers.
@@ -93,27 +103,40 @@ pub(super) const LOOP_DETECTED: &str = "loop-detected";
 
 /// Decides what to do with a request on what RAM knows; `now` is monotonic.
 pub fn decide(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Decision {
-    decide_in(edge, find(edge, request), request, now)
+    let found = find(edge, request);
+    admit(edge, found, request, Judge::Edge(now), |admitted| match admitted {
+        Ok(admitted) => decide_on(edge, &admitted, now),
+        Err(own) => Decision::Own(own),
+    })
 }
 
-/// The same, where it is known what is said of the host and the path.
-pub(super) fn decide_in(edge: &Edge, found: Option<Found<'_>>, request: &RequestView<'_>, now: Duration) -> Decision {
-    let Some(Found { route, .. }) = found else {
-        return Decision::Refuse(Refused::new(StatusCode::MISDIRECTED_REQUEST, "unknown-host"));
+/// What those get who need not even be asked for a token.
+pub(super) fn turned_away<'e>(found: Option<Found<'e>>, request: &RequestView<'_>) -> Result<Found<'e>, Own> {
+    let refused = |status, detail| Err(Own::Refuse(Refused::new(status, detail)));
+    let Some(found) = found else {
+        return refused(StatusCode::MISDIRECTED_REQUEST, "unknown-host");
     };
+    let route = found.route;
     if let Some(refused) = guard(route, request) {
-        return Decision::Refuse(refused);
+        return Err(Own::Refuse(refused));
     }
-    if let (Some(port), SchemeClass::Clear) = (route.redirect_to_https, request.scheme) {
-        return Decision::Redirect(port);
+    match request.scheme {
+        SchemeClass::Secure => Ok(found),
+        SchemeClass::Clear => match route.redirect_to_https {
+            Some(port) => Err(Own::Redirect(port)),
+            None if route.secure_only => refused(StatusCode::FORBIDDEN, "client-certificate-required"),
+            None => Ok(found),
+        },
     }
-    if route.secure_only && request.scheme == SchemeClass::Clear {
-        return Decision::Refuse(Refused::new(StatusCode::FORBIDDEN, "client-certificate-required"));
-    }
+}
+
+/// Decides on a request that is admitted.
+pub(super) fn decide_on(edge: &Edge, admitted: &Admitted<'_>, now: Duration) -> Decision {
+    let (request, route) = (admitted.request(), admitted.found().route);
     let goes_round = || cdn_loop::has_passed(&request.fields, &edge.cdn_id);
     if let Some(fwd) = must_pass(route, request) {
         if goes_round() {
-            return Decision::Refuse(LOOP);
+            return Decision::Own(Own::Refuse(LOOP));
         }
         return Decision::Pass(Arc::clone(route), fwd);
     }
@@ -127,7 +150,7 @@ pub(super) fn decide_in(edge: &Edge, found: Option<Found<'_>>, request: &Request
     match judge(edge, request, route, &directives, &looked, now) {
         Judged::Serve(serve) => Decision::Serve(serve),
         // It would wait for the very fetch that it is.
-        Judged::Fetch(..) | Judged::Missing if goes_round() => Decision::Refuse(LOOP),
+        Judged::Fetch(..) | Judged::Missing if goes_round() => Decision::Own(Own::Refuse(LOOP)),
         Judged::Fetch(fwd, detail) => Decision::Fetch(
             Arc::clone(route),
             Fetch {
@@ -148,7 +171,7 @@ pub(super) fn decide_in(edge: &Edge, found: Option<Found<'_>>, request: &Request
                 missing: true,
             },
         ),
-        Judged::Refuse(refused) => Decision::Refuse(refused),
+        Judged::Refuse(refused) => Decision::Own(Own::Refuse(refused)),
     }
 }
 

@@ -2,10 +2,10 @@
 
 mod ops;
 
-use ops::op;
+use ops::{guard, op};
 
 use crate::executor::Ms;
-use crate::plan::{Behaviour, Knobs, Outcome, Plan, Policy, Resource, Tag, VaryBy, Version};
+use crate::plan::{Behaviour, Knobs, Op, Outcome, Plan, Policy, Resource, Tag, VaryBy, Version};
 use crate::prng::Prng;
 use crate::world::HOSTS;
 
@@ -66,9 +66,11 @@ pub fn plan(seed: u64) -> Plan {
         (false, true) => prng.between(40, 120),
         (false, false) => prng.between(4, 40),
     };
-    let ops = (0..count)
+    let mut ops: Vec<Op> = (0..count)
         .map(|_| op(prng, &mood, &knobs, &resources, &moments))
         .collect();
+    // Drawn apart, so that all else is as it is without tokens.
+    guard(&mut Prng::new(!seed), &mut resources, &mut ops);
     Plan {
         schedule: prng.next(),
         knobs,
@@ -151,6 +153,7 @@ fn resource(prng: &mut Prng, mood: &Mood, place: usize) -> Resource {
         host: HOSTS[place % 2],
         path: ["/r/0", "/r/1", "/s", "/r/10"][place % 4],
         query: if place == 2 { Some("q=1") } else { None },
+        guarded: false,
         versions,
         changes,
         policies,
