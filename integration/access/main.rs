@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod alterations;
+mod dialects;
 mod hot_path;
 mod signing;
 mod vectors;
