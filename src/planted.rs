@@ -14,8 +14,8 @@ pub enum Bug {
     SlowReaderHoldsFill,
     /// A reader that waits while the last piece arrives is not woken.
     LostWakeUp,
-    /// Whoever brings a token is let in, whether it is good or not.
-    AnyToken,
+    /// A wrong signature is taken for a good one.
+    AnySignature,
     /// The token stays in the request that goes on.
     KeptToken,
 }
@@ -28,7 +28,7 @@ impl Bug {
         Bug::ShortAsWhole,
         Bug::SlowReaderHoldsFill,
         Bug::LostWakeUp,
-        Bug::AnyToken,
+        Bug::AnySignature,
         Bug::KeptToken,
     ];
 }

@@ -45,8 +45,8 @@ fn lost_wake_up() {
 }
 
 #[test]
-fn any_token() {
-    is_found(Bug::AnyToken);
+fn any_signature() {
+    is_found(Bug::AnySignature);
 }
 
 #[test]
