@@ -156,8 +156,14 @@ pub struct Vectors {
 }
 
 pub fn read(name: &str) -> Vectors {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("integration/access/{name}.txt"));
-    let text = std::fs::read_to_string(&path).unwrap();
+    parse(name, &text_of(&format!("integration/access/{name}.txt")))
+}
+
+fn text_of(file: &str) -> String {
+    std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+}
+
+fn parse(name: &str, text: &str) -> Vectors {
     let (keys, cases) = text.split_once("\n----\n").expect("keys, a line of dashes, vectors");
     let mut signed = "";
     let mut vectors: Vec<Vector> = Vec::new();
@@ -226,7 +232,10 @@ pub fn outcome(policy: &Policy, asked: &Asked) -> Result<String, Reason> {
 }
 
 fn tried(name: &str) {
-    let Vectors { keys, vectors } = read(name);
+    all_hold(name, read(name));
+}
+
+fn all_hold(name: &str, Vectors { keys, vectors }: Vectors) {
     assert!(!vectors.is_empty());
     let mut wrong = Vec::new();
     let mut expect = |what: &str, asked: &Asked, expected: Result<&str, &str>| {
@@ -258,6 +267,14 @@ fn tried(name: &str) {
         }
     }
     assert!(wrong.is_empty(), "{name}: {} wrong\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn those_of_the_page_about_signed_urls() {
+    let page = text_of("docs/signed-urls.md");
+    let (_, rest) = page.split_once("```vectors\n").unwrap();
+    let (vectors, _) = rest.split_once("```").unwrap();
+    all_hold("docs", parse("docs", vectors));
 }
 
 #[test]
