@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use verge::access::sign::{Carrier, Order};
-use verge::access::{Memory, Policy, Request, Verdict, raw_path};
+use verge::access::{Failures, Memory, Policy, Request, Told, Verdict, Verified, raw_path};
 use verge::cache::SchemeClass;
 use verge::config;
 use verge::pipeline::key_host;
@@ -46,7 +46,7 @@ impl Route {
     fn denies(&self, url: &str, cookie: Option<&str>, field: Option<&str>) {
         let field = field.and_then(|field| field.split_once(':'));
         with(url, cookie, field, |request| {
-            let memory = Memory::new([1; 16]);
+            let memory = small();
             let decided = self.policy.decide(request, &memory, Duration::ZERO);
             let Verdict::Denied(reason) = decided else {
                 panic!("{request:?} is granted");
@@ -93,6 +93,8 @@ impl Route {
         with(&signed.text, None, None, |request| {
             if let Verdict::Granted(grant) = self.policy.explain(request).0 {
                 assert_eq!(grant.strip.path(request.path), target.path, "{}", signed.text);
+                self.is_remembered(request, &Verdict::Granted(grant));
+                self.tells_no_token(request);
                 let later = Request {
                     now: NOW + 60,
                     ..*request
@@ -107,6 +109,27 @@ impl Route {
         });
     }
 
+    /// What comes of a token is the same the second time, when it is remembered.
+    fn is_remembered(&self, request: &Request<'_>, verdict: &Verdict<'_>) {
+        let memory = small();
+        for _ in 0..2 {
+            assert_eq!(&self.policy.decide(request, &memory, Duration::ZERO), verdict);
+        }
+    }
+
+    /// Who reads in a log what was asked for gets nothing for it.
+    fn tells_no_token(&self, request: &Request<'_>) {
+        let told = Told::new(request.path, request.query).without_token_of(&self.policy);
+        let read = Request {
+            path: &told.path,
+            raw_path: &told.path,
+            query: told.query.as_deref(),
+            ..*request
+        };
+        let verdict = self.policy.explain(&read).0;
+        assert!(matches!(verdict, Verdict::Denied(_)), "{told:?} is granted");
+    }
+
     /// A token that somebody with the key has made, whatever it says.
     #[allow(dead_code)] // Not every dialect has texts of its own in it.
     pub fn take(&self, token: &str, place: &str) {
@@ -117,6 +140,14 @@ impl Route {
                 assert!(grant.until > NOW);
             }
         });
+    }
+}
+
+/// Room for little: it is made anew for each input.
+fn small() -> Memory {
+    Memory {
+        verified: Verified::new(1, [1; 16]),
+        failures: Failures::new(1, 10, 30, [1; 16]),
     }
 }
 
