@@ -1,19 +1,13 @@
 //! What a token costs a hit in heap allocations: none where it is an HMAC over what the request has.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::borrow::Cow;
 use std::cell::Cell;
-use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use verge::access::{Memory, Verdict};
-use verge::cache::Secret;
-use verge::clock::ManualClock;
-use verge::config;
-use verge::listen::OnThisThread;
-use verge::origin::{BoxFuture, Fetch, FetchError, FetchRequest, Fetched, RequestBody};
-use verge::pipeline::{Decision, Edge, RequestLength, RequestView, decide};
+use verge::pipeline::{Decision, decide};
 
+use super::served::{edge, view};
 use super::vectors::{policy, read};
 
 /// Counts the allocations of each thread.
@@ -130,55 +124,14 @@ fn a_public_key_token_is_remembered() {
     assert!(matches!(decide(Duration::from_secs(3601)), Verdict::Denied(_)));
 }
 
-/// An origin that nobody asks.
-struct Nobody;
-
-impl Fetch for Nobody {
-    fn fetch<'a>(
-        self: Arc<Self>,
-        _: FetchRequest,
-        _: Option<&'a mut (dyn RequestBody + 'a)>,
-    ) -> BoxFuture<'a, Result<Fetched<'a>, FetchError>> {
-        Box::pin(async { Err(FetchError::ConnectionRefused) })
-    }
-}
-
 /// From the request to the decision on it, as it is without its token.
 #[test]
 fn nor_does_admitting_who_has_it() {
     let vectors = read("verge");
     let vector = vectors.vectors.iter().find(|vector| vector.name == "path").unwrap();
-    let site = format!(
-        "[[sites]]\nhosts = [\"*\"]\norigin = \"o\"\nsigned = {{ {} }}\n",
-        vector.asked.signed
-    );
-    let text = format!(
-        "{}\n[origins.o]\nservers = [\"http://127.0.0.1:1\"]\n{site}",
-        vectors.keys
-    );
-    let config = Arc::new(config::load("edge.toml", &text).unwrap());
-    let clock = ManualClock::new(UNIX_EPOCH + Duration::from_secs(vector.asked.now));
-    let spawn = Arc::new(OnThisThread);
-    let edge = Edge::new(
-        config,
-        vec![Arc::new(Nobody)],
-        Secret::new([7; 16]),
-        Arc::new(clock),
-        spawn,
-    );
+    let edge = edge(&vectors.keys, &vector.asked);
     let count = vector.asked.with(|request| {
-        let view = RequestView {
-            method: request.method,
-            scheme: request.scheme,
-            host: Cow::Borrowed(request.host),
-            path: Cow::Borrowed(request.path),
-            raw_path: request.raw_path,
-            query: request.query,
-            fields: *request.fields,
-            client: request.client,
-            version: "1.1",
-            body: RequestLength::None,
-        };
+        let view = view(request);
         // The first time room is made for what is remembered of tokens.
         drop(decide(&edge, &view, Duration::ZERO));
         let before = COUNT.get();

@@ -6,5 +6,6 @@
 mod alterations;
 mod dialects;
 mod hot_path;
+mod served;
 mod signing;
 mod vectors;

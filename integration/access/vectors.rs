@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use verge::access::{Policy, Reason, Request, Verdict, raw_path};
 use verge::cache::SchemeClass;
-use verge::config;
+use verge::config::{self, Config};
 use verge::pipeline::key_host;
 use verge::policy::{Field, RequestFields};
 use verge::target::Target;
@@ -192,6 +192,12 @@ fn parse(name: &str, text: &str) -> Vectors {
 }
 
 impl Vector {
+    /// It, and what it is altered to.
+    pub fn cases(&self) -> impl Iterator<Item = &Asked> {
+        let altered = self.altered.iter().map(|(_, asked, _)| asked);
+        std::iter::once(&self.asked).chain(altered)
+    }
+
     fn alter(&mut self, line: &str) {
         let rest = line[2..].trim_start();
         let (expected, alterations) = rest.split_once(' ').expect("what is expected, and an alteration");
@@ -203,12 +209,17 @@ impl Vector {
     }
 }
 
-/// The policy of routes that ask for this.
-pub fn policy(keys: &str, signed: &str) -> Arc<Policy> {
+/// A site that asks for this.
+pub fn configuration(keys: &str, signed: &str) -> Config {
     let rest = format!(
         "[origins.o]\nservers = [\"http://127.0.0.1:1\"]\n[[sites]]\nhosts = [\"*\"]\norigin = \"o\"\nsigned = {{ {signed} }}\n"
     );
-    let config = config::load("edge.toml", &format!("{keys}\n{rest}")).unwrap_or_else(|errors| panic!("{errors:#?}"));
+    config::load("edge.toml", &format!("{keys}\n{rest}")).unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+/// The policy of routes that ask for this.
+pub fn policy(keys: &str, signed: &str) -> Arc<Policy> {
+    let config = configuration(keys, signed);
     let route = config.sites.iter().next().and_then(|site| site.routes.last().cloned());
     route
         .and_then(|route| route.signed.clone())
