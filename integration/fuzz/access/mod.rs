@@ -110,7 +110,7 @@ impl Route {
     }
 
     /// What comes of a token is the same the second time, when it is remembered.
-    fn is_remembered(&self, request: &Request<'_>, verdict: &Verdict<'_>) {
+    fn is_remembered<'p>(&'p self, request: &Request<'_>, verdict: &Verdict<'p>) {
         let memory = small();
         for _ in 0..2 {
             assert_eq!(&self.policy.decide(request, &memory, Duration::ZERO), verdict);
