@@ -36,7 +36,9 @@ fuzz_target!(|text: &str| {
 
 /// Nothing is left that a server could read in another way without decoding it again.
 fn is_plain(path: &str) -> bool {
-    let inner = path.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    let inner = path
+        .strip_prefix('/')
+        .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
     let odd = |segment: &str| matches!(segment, "" | "." | "..") || segment.contains([';', '\\']);
     inner.is_some_and(|inner| inner.is_empty() || !inner.split('/').any(odd))
 }
