@@ -227,6 +227,7 @@ fn decides_without(edge: &Edge) {
             scheme: SchemeClass::Clear,
             host: target.host,
             path: target.path,
+            raw_path: verge::access::raw_path(head.target),
             query: target.query,
             fields: head.fields,
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -17,6 +17,11 @@ const LEAST: &str = r#"
     path = "/api/*"
 "#;
 
+/// The key pair of RFC 8410 10.3.
+const PUBLIC: &str = "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\\n\
+    -----END PRIVATE KEY-----";
+
 /// The example with the keys that are commented out there, and with a variable that there is for each secret.
 fn with_all_keys() -> String {
     let begins_with_key = |line: &str| line.starts_with(|first: char| first.is_ascii_lowercase());
@@ -28,6 +33,10 @@ fn with_all_keys() -> String {
     let text = EXAMPLE.lines().map(bare).collect::<Vec<_>>().join("\n");
     text.replace("file:/etc/verge/admin.token", "env:CARGO_PKG_NAME")
         .replace("env:VERGE_PURGE_TOKEN", "env:CARGO_PKG_NAME")
+        .replace("env:VERGE_KEY_MAIN", "env:CARGO_PKG_NAME")
+        .replace("env:VERGE_AKAMAI_SALT", "env:CARGO_PKG_NAME")
+        .replace("file:/etc/verge/cdn.pub.pem", PUBLIC)
+        .replace("file:/etc/verge/cdn.pem", PRIVATE)
 }
 
 fn load(text: &str) -> Config {
@@ -78,13 +87,14 @@ fn shown(config: &Config) -> String {
         ssd,
         origins,
         sites,
+        keys,
         files: _,
         warnings,
     } = config;
     let sites: Vec<_> = sites.iter().collect();
     format!(
         "{threads:#?}\n{admin:#?}\n{drain:#?}\n{reload:#?}\n{log:#?}\n{listen:#?}\n{tls:#?}\n{client:#?}\n{cache:#?}\n\
-         {ssd:#?}\n{origins:#?}\n{sites:#?}\n{warnings:#?}"
+         {ssd:#?}\n{origins:#?}\n{sites:#?}\n{keys:#?}\n{warnings:#?}"
     )
 }
 
@@ -93,7 +103,7 @@ fn name_keys(path: &str, value: &toml::Value, keys: &mut BTreeSet<String>) {
     match value {
         toml::Value::Table(table) => {
             for (key, value) in table {
-                let path = if path == "origins" {
+                let path = if path == "origins" || path == "keys" {
                     join(path, "*")
                 } else {
                     join(path, key)

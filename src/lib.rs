@@ -2,6 +2,8 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr, reason = "they panic when nobody reads")]
 
+/// Signed URLs: who may have what.
+pub mod access;
 /// Health, metrics and the JSON API.
 pub mod admin;
 /// Keys, versions, look-up, and fills that many clients share.

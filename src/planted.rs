@@ -20,11 +20,15 @@ pub enum Bug {
     YoungerAfterRestart,
     /// What comes from the SSD tier is not checked.
     UncheckedBody,
+    /// A wrong signature is taken for a good one.
+    AnySignature,
+    /// The token stays in the request that goes on.
+    KeptToken,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 8] = [
+    pub const ALL: [Bug; 10] = [
         Bug::AnotherVersionsChunk,
         Bug::IgnoredPurge,
         Bug::ShortAsWhole,
@@ -33,6 +37,8 @@ impl Bug {
         Bug::ForgottenPurges,
         Bug::YoungerAfterRestart,
         Bug::UncheckedBody,
+        Bug::AnySignature,
+        Bug::KeptToken,
     ];
 }
 

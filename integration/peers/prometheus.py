@@ -48,6 +48,8 @@ certificates = [{{ cert = "{cert}", key = "{key}" }}]
 max_connections = 64
 [cache]
 ram = "8MiB"
+[keys.main]
+secret = "open sesame"
 [origins.app]
 servers = ["http://127.0.0.1:{origin}"]
 [origins.dead]
@@ -61,6 +63,9 @@ cache = false
 [[sites.routes]]
 path = "/secure/*"
 redirect_to_https = true
+[[sites.routes]]
+path = "/signed/*"
+signed = {{ keys = ["main"] }}
 [[sites]]
 hosts = ["dead.test"]
 origin = "dead"
@@ -238,6 +243,7 @@ class Traffic:
             "POST": (curl("/pass/post", "-d", "x" * 5000), "200"),
             "a pass": (curl("/pass/get"), "200"),
             "a redirect": (curl("/secure/x"), "301|302|307|308"),
+            "no token": (curl("/signed/x"), "403"),
             "304": (curl("/bytes/1000?head", "-H", 'If-None-Match: "1000"'), "304"),
             "404": (curl(f"/none/{n}"), "404"),
             "an unknown host": (curl("/", host="other.test"), "404|421"),
@@ -387,6 +393,7 @@ TOLD_APART = {
     "verge_reloads_total": {"outcome": ["done", "failed"]},
     "verge_aborted_total": {"site": ["www.test"]},
     "verge_request_bytes_total": {"site": ["www.test"]},
+    "verge_tokens_denied_total": {"site": ["www.test"], "reason": ["token-missing"]},
 }
 # Series whose rise an alert looks for: they must be there before it, for a first value is no rise.
 FROM_THE_START = [

@@ -17,7 +17,8 @@ use crate::executor::Ms;
 use crate::ledger::{Purge, Request, version_at};
 use crate::model::{self, Expected, Seen};
 use crate::origin::tag;
-use crate::plan::{Ask, Method, Target, VaryBy};
+use crate::plan::{Ask, Method, Target, Token, VaryBy};
+use crate::tokens;
 use crate::world::World;
 
 /// Asks, and reads the answer as far as it wants.
@@ -86,6 +87,9 @@ fn shown(world: &World, ask: &Ask) -> String {
     let mut text = format!("{:?} {}", ask.method, world.plan.resources[ask.resource].text());
     let Ask { secure, lang, mode, .. } = ask;
     text += if *secure { " over TLS" } else { "" };
+    if world.plan.resources[ask.resource].guarded && ask.token != Token::Good {
+        text += &format!(" with a token that is {:?}", ask.token);
+    }
     for (name, value) in [("lang", lang), ("mode", mode)] {
         text += &value.map(|value| format!(" {name}={value}")).unwrap_or_default();
     }
@@ -104,7 +108,13 @@ fn shown(world: &World, ask: &Ask) -> String {
 
 async fn visit(world: &Arc<World>, edge: &Arc<Edge>, ask: &Ask, number: usize) {
     let resource = &world.plan.resources[ask.resource];
-    let lines = lines(world, ask, number);
+    let token = resource.guarded.then(|| tokens::of(world, ask)).flatten();
+    let (query, cookie) = match token {
+        Some(token) if ask.in_cookie => (resource.query.map(str::to_owned), Some(token)),
+        Some(token) => (Some(tokens::with(resource.query, &token)), None),
+        None => (resource.query.map(str::to_owned), None),
+    };
+    let lines = lines(world, ask, number, cookie);
     let lines: Vec<Field<'_>> = lines
         .iter()
         .map(|(name, value)| Field {
@@ -125,9 +135,11 @@ async fn visit(world: &Arc<World>, edge: &Arc<Edge>, ask: &Ask, number: usize) {
         },
         host: Cow::Borrowed(resource.host),
         path: Cow::Borrowed(resource.path),
-        query: resource.query,
+        raw_path: resource.path,
+        query: query.as_deref(),
         fields: RequestFields::new(&lines),
-        client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        // Each is somebody else: whoever sends many wrong tokens is held off.
+        client: IpAddr::V4(Ipv4Addr::from_bits(0xc612_0000 + number as u32)),
         version: "1.1",
         body: if ask.method == Method::Post {
             RequestLength::Known(4)
@@ -151,13 +163,14 @@ async fn visit(world: &Arc<World>, edge: &Arc<Edge>, ask: &Ask, number: usize) {
     }
 }
 
-fn lines(world: &World, ask: &Ask, number: usize) -> Vec<(&'static str, String)> {
+fn lines(world: &World, ask: &Ask, number: usize, token: Option<String>) -> Vec<(&'static str, String)> {
     let mut lines = vec![("X-Request", number.to_string())];
     let mut say = |name, value: Option<String>| lines.extend(value.map(|value| (name, value)));
     say("X-Lang", ask.lang.map(|lang| lang.to_string()));
     say("X-Mode", ask.mode.map(|mode| mode.to_string()));
     say("Authorization", ask.authorization.then(|| format!("Basic {number}")));
     say("Cookie", ask.cookie.then(|| format!("id={number}")));
+    say("Cookie", token);
     say("Cache-Control", ask.cache_control.map(str::to_owned));
     say("Range", ask.range.clone());
     let ledger = world.ledger.lock();

@@ -19,4 +19,5 @@ mod prng;
 mod scenarios;
 mod seeds;
 mod shrink;
+mod tokens;
 mod world;

@@ -60,6 +60,16 @@ fn unchecked_body() {
 }
 
 #[test]
+fn any_signature() {
+    is_found(Bug::AnySignature);
+}
+
+#[test]
+fn kept_token() {
+    is_found(Bug::KeptToken);
+}
+
+#[test]
 fn another_versions_chunk_by_hand() {
     plant(Some(Bug::AnotherVersionsChunk));
     let (_, violation) = crate::shrink::judge(&crate::scenarios::refreshed_slowly(), true);

@@ -90,7 +90,7 @@ impl Shrinking {
 
     fn simplify_asks(&mut self) -> bool {
         use crate::plan::{Ask, What};
-        let simpler: [fn(&mut Ask) -> bool; 12] = [
+        let simpler: [fn(&mut Ask) -> bool; 13] = [
             |ask| ask.leaves_at.take().is_some(),
             |ask| ask.leaves_after.take().is_some(),
             |ask| ask.stall.take().is_some(),
@@ -100,6 +100,7 @@ impl Shrinking {
             |ask| ask.if_none_match.take().is_some(),
             |ask| ask.cache_control.take().is_some(),
             |ask| std::mem::take(&mut ask.cookie),
+            |ask| std::mem::take(&mut ask.in_cookie),
             |ask| std::mem::take(&mut ask.authorization),
             |ask| ask.mode.take().is_some(),
             |ask| ask.lang.take().is_some(),

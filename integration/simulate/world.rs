@@ -19,6 +19,7 @@ use crate::life::{End, Life};
 use crate::model;
 use crate::origin::Origin;
 use crate::plan::{Knobs, Plan, Target, What};
+use crate::tokens;
 
 /// The hosts of the sites.
 pub const HOSTS: [&str; 2] = ["a.example", "b.example"];
@@ -208,7 +209,8 @@ fn edge(world: &Arc<World>, clock: Arc<dyn Clock>, below: Option<Below>) -> Edge
             reach: OriginConfig::default(),
             max_fetches: usize::MAX,
         }],
-        sites: sites(knobs),
+        sites: sites(&world.plan),
+        keys: Default::default(),
         files: Vec::new(),
         warnings: Vec::new(),
     };
@@ -238,7 +240,8 @@ fn settings(knobs: &Knobs) -> Settings {
     }
 }
 
-fn sites(knobs: &Knobs) -> SiteTable {
+fn sites(plan: &Plan) -> SiteTable {
+    let knobs = &plan.knobs;
     let mut table = SiteTable::default();
     for host in HOSTS {
         let route = Route {
@@ -250,6 +253,7 @@ fn sites(knobs: &Knobs) -> SiteTable {
             secure_only: false,
             redirect_to_https: None,
             hsts: None,
+            signed: None,
             max_body: 1 << 20,
             targets: Arc::default(),
             terms: reuse::Terms {
@@ -258,11 +262,18 @@ fn sites(knobs: &Knobs) -> SiteTable {
                 client_may_revalidate: knobs.client_may_revalidate,
             },
         };
+        let of_host = plan.resources.iter().filter(|resource| resource.host == host);
+        let guarded = of_host.filter(|resource| resource.guarded).map(|resource| Route {
+            path: Glob::new(resource.path),
+            signed: Some(tokens::policy()),
+            ..route.clone()
+        });
+        let routes = guarded.chain([route.clone()]).map(Arc::new);
         let site = Site {
             name: host.into(),
             purge_token: None,
             ssd_quota: None,
-            routes: vec![Arc::new(route)],
+            routes: routes.collect(),
         };
         // The hosts differ, so none is taken.
         let _ = table.add(site, &[host.to_owned()]);

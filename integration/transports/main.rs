@@ -17,6 +17,7 @@ mod h2_messages;
 mod h2_origin;
 mod log;
 mod matrix;
+mod signed;
 mod tls_endings;
 mod tls_handshake;
 mod tls_reload;

@@ -185,11 +185,17 @@ fn every_metric_is_exported_once_and_counts() {
         "verge_origin_errors_total",
     ];
     let folder = tempfile::tempdir().unwrap();
-    let disk = format!("cache.ssd = [{{ path = {:?}, size = \"64MiB\" }}]", folder.path());
     let origin = Origin::start();
-    let edge = Watched::of(configuration(&format!("http://{}", origin.address), &disk, ""), origin);
+    let disk = format!("cache.ssd = [{{ path = {:?}, size = \"64MiB\" }}]", folder.path());
+    let config = configuration(
+        &format!("http://{}", origin.address),
+        &format!("keys.main.secret = \"open sesame\"\n{disk}"),
+        "[[sites.routes]]\npath = \"/signed/*\"\nsigned = { keys = [\"main\"] }",
+    );
+    let edge = Watched::of(config, origin);
     edge.store("/a");
     let mut client = edge.client();
+    client.ask("HEAD", "/signed/a", &[]).rx_head().is(403);
     client.send("POST", "/b", "12345");
     edge.origin.rx_for("POST /b").ok(&[], "posted");
     client.rx().expect(200, "posted");
@@ -207,6 +213,7 @@ fn every_metric_is_exported_once_and_counts() {
         "verge_request_bytes_total{site=\"*\"} 5\n",
         "verge_response_bytes_total{site=\"*\"} 18\n",
         "verge_request_duration_seconds_count{site=\"*\",cache=\"hit\"} 1\n",
+        "verge_tokens_denied_total{site=\"*\",reason=\"token-missing\"} 1\n",
         "verge_fills_total{outcome=\"stored\"} 1\n",
         "verge_origin_requests_total{origin=\"app\",status=\"2xx\"} 2\n",
         "verge_purges_total{selector=\"tag\",mode=\"soft\"} 1\n",

@@ -100,7 +100,7 @@ fn explained(edge: &Watched, method: &str, fields: &[&str]) -> Value {
     explained_of(edge, "http://example.test/a", method, fields)
 }
 
-fn explained_of(edge: &Watched, url: &str, method: &str, fields: &[&str]) -> Value {
+pub fn explained_of(edge: &Watched, url: &str, method: &str, fields: &[&str]) -> Value {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("url", url).append_pair("method", method);
     fields.iter().for_each(|field| {
@@ -116,7 +116,7 @@ fn done(edge: &Watched, method: &str, fields: &[&str]) -> (u16, String) {
     done_of(edge, "example.test", method, "/a", fields)
 }
 
-fn done_of(edge: &Watched, host: &str, method: &str, path: &str, fields: &[&str]) -> (u16, String) {
+pub fn done_of(edge: &Watched, host: &str, method: &str, path: &str, fields: &[&str]) -> (u16, String) {
     let lines: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
     let mut client = edge.client();
     client.tx(format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n"));
@@ -132,7 +132,7 @@ fn done_of(edge: &Watched, host: &str, method: &str, path: &str, fields: &[&str]
     )
 }
 
-fn agree(explained: &Value, (status, done): &(u16, String), case: &str) {
+pub fn agree(explained: &Value, (status, done): &(u16, String), case: &str) {
     let said = explained["cache_status"].as_str().unwrap();
     for part in said.split("; ") {
         // What comes of a fetch may be told instead of why it was made.

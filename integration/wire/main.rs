@@ -8,6 +8,7 @@ mod admin;
 mod caching;
 mod collapse;
 mod explain;
+mod explain_tokens;
 mod failures;
 mod forward;
 mod hostile;

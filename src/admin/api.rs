@@ -7,6 +7,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::routes::{Call, Reply};
+use crate::access::Key;
 use crate::cache::Cache;
 use crate::config::{Config, Found, Level, Listener, Origin, Route, Site, Speaks};
 use crate::node::Node;
@@ -178,6 +179,10 @@ fn route(config: &Config, route: &Route) -> Value {
         "client_may_revalidate": route.terms.client_may_revalidate,
         "redirect_to_https": route.redirect_to_https,
         "hsts": route.hsts.as_ref().and_then(|hsts| hsts.to_str().ok()),
+        "signed": route.signed.as_ref().map(|policy| json!({
+            "dialect": policy.name.word(),
+            "keys": policy.keys.iter().map(Key::id).collect::<Vec<_>>(),
+        })),
     })
 }
 

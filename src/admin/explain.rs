@@ -42,6 +42,7 @@ pub(super) fn reply(node: &Arc<Node>, call: &Call) -> Reply {
         scheme: url.scheme,
         host: Cow::Borrowed(&url.host),
         path: Cow::Borrowed(&url.path),
+        raw_path: &url.raw_path,
         query: url.query.as_deref(),
         fields: RequestFields::new(&lines),
         client,
@@ -57,8 +58,7 @@ pub(super) fn reply(node: &Arc<Node>, call: &Call) -> Reply {
         },
     };
     let edge = node.server.edge();
-    let brought = brought(&edge, &view.key_parts(), &view.fields);
-    let explained = explain(&edge, &view, &brought);
+    let explained = explain(&edge, &view, |view| brought(&edge, &view.key_parts(), &view.fields));
     let steps = explained
         .steps
         .iter()

@@ -1,5 +1,6 @@
 //! URLs that an operator names.
 
+use crate::access::raw_path;
 use crate::cache::{KeyParts, SchemeClass};
 use crate::pipeline::key_host;
 use crate::target::{Scheme, Target, split_absolute};
@@ -13,6 +14,8 @@ pub struct Url {
     pub host: String,
     /// Its path.
     pub path: String,
+    /// Its path as it was written.
+    pub raw_path: String,
     /// What follows `?`.
     pub query: Option<String>,
 }
@@ -38,6 +41,7 @@ impl Url {
             scheme,
             host,
             path: target.path.into_owned(),
+            raw_path: raw_path(text).to_owned(),
             query: target.query.map(str::to_owned),
         })
     }

@@ -10,6 +10,7 @@ mod man;
 mod notify;
 mod purge;
 mod run;
+mod sign;
 mod signals;
 mod stats;
 
@@ -40,6 +41,8 @@ enum Command {
     Purge(purge::Args),
     /// Say what a running edge would do with a request, and why.
     Explain(explain::Args),
+    /// Sign a URL, as the configuration's routes take it.
+    Sign(sign::Args),
     /// Show a running edge's figures.
     Stats(stats::Args),
     /// Print what a shell needs to complete this command line.
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Health(args) => health::run(&args),
         Command::Purge(args) => purge::run(args),
         Command::Explain(args) => explain::run(&args),
+        Command::Sign(args) => sign::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man => man::run(Cli::command()),

@@ -21,6 +21,7 @@ table! {
         client: Client,
         cache: Cache,
         origins: Named<Origin>,
+        keys: Named<SigningKey>,
         sites: Many<Site>,
     }
 }
@@ -141,6 +142,38 @@ table! {
 }
 
 table! {
+    /// `[keys.NAME]`
+    SigningKey {
+        secret: Text,
+        encoding: Text,
+        public_key: Text,
+        private_key: Text,
+        id: Text,
+    }
+}
+
+table! {
+    /// `signed` of a site or route
+    Signed {
+        dialect: Text,
+        keys: Texts,
+        token: Texts,
+        skew: Text,
+        keep: Key<bool>,
+        expired_status: Key<u16>,
+        login: Text,
+        weak: Texts,
+        salt: Text,
+        expression: Text,
+        expires_parameter: Text,
+        issuer: Text,
+        audience: Text,
+        path_claim: Text,
+        region: Text,
+    }
+}
+
+table! {
     /// `[[sites]]`
     Site {
         hosts: Required<Vec<At<String>>>,
@@ -177,6 +210,7 @@ table! {
         redirect_to_https: Key<bool>,
         https_port: Key<u16>,
         hsts: Text,
+        signed: Key<Signed>,
     }
 }
 
@@ -196,6 +230,7 @@ impl Settings {
             redirect_to_https: self.redirect_to_https.or(&outer.redirect_to_https),
             https_port: self.https_port.or(&outer.https_port),
             hsts: self.hsts.or(&outer.hsts),
+            signed: self.signed.or(&outer.signed),
         }
     }
 }

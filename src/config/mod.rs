@@ -10,6 +10,7 @@ mod origins;
 mod report;
 mod resolve;
 mod secret;
+mod signed;
 mod site_table;
 mod sites;
 mod ssd;
@@ -19,6 +20,7 @@ pub mod units;
 mod value;
 mod warnings;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +38,7 @@ pub use secret::SecretText;
 pub use site_table::{Found, SiteTable};
 pub use ssd::{Ssd, SsdFolder};
 
+use crate::access;
 use crate::cache;
 use crate::origin::OriginConfig;
 use crate::policy::reuse::Terms;
@@ -69,6 +72,8 @@ pub struct Config {
     pub origins: Vec<Origin>,
     /// The sites, by host.
     pub sites: SiteTable,
+    /// The keys that tokens are verified with, by name.
+    pub keys: BTreeMap<String, Arc<access::Key>>,
     /// The files that it was read from, those with secrets and the folders in which `include` looked for some among them:
     /// when one of them changes, so may the configuration.
     pub files: Vec<PathBuf>,
@@ -186,6 +191,24 @@ pub struct Site {
     pub routes: Vec<Arc<Route>>,
 }
 
+impl Site {
+    /// What tokens its routes ask for. One that several inherit is mostly given once.
+    pub fn policies(&self) -> impl Iterator<Item = &Arc<access::Policy>> {
+        let mut last: Option<&Arc<access::Policy>> = None;
+        let asked = self.routes.iter().filter_map(|route| route.signed.as_ref());
+        asked.filter(move |policy| {
+            let before = last.replace(policy);
+            before.is_none_or(|before| !Arc::ptr_eq(before, policy))
+        })
+    }
+
+    /// Path and query of a request to it, as they may be told: without a token for any of its routes, good or not.
+    pub fn told<'t>(&self, path: &'t str, query: Option<&'t str>) -> access::Told<'t> {
+        let told = access::Told::new(path, query);
+        self.policies().fold(told, |told, policy| told.without_token_of(policy))
+    }
+}
+
 /// What happens to the requests for some paths.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -211,4 +234,6 @@ pub struct Route {
     pub redirect_to_https: Option<u16>,
     /// What `Strict-Transport-Security` says over TLS (RFC 6797), if anything.
     pub hsts: Option<HeaderValue>,
+    /// What token those who come must have, if any. Routes that inherit it share it.
+    pub signed: Option<Arc<access::Policy>>,
 }

@@ -9,7 +9,7 @@ use super::nearest::did_you_mean;
 use super::report::{ConfigError, Report};
 use super::table::Key;
 use super::units::{parse_duration, parse_size};
-use super::{ClientLimits, Config, SecretText, operation, origins, secret, sites, ssd, transport, warnings};
+use super::{ClientLimits, Config, SecretText, operation, origins, secret, signed, sites, ssd, transport, warnings};
 use crate::cache;
 
 /// Reads the configuration in a file, and in those that it includes. All errors are found at once, unless a file cannot be
@@ -31,7 +31,11 @@ fn resolve(contents: Option<Contents>, report: Report) -> Result<Config, Vec<Con
     let Some(Contents { file, paths }) = contents else {
         return Err(report.finish().0);
     };
-    let mut resolver = Resolver { report, paths };
+    let mut resolver = Resolver {
+        report,
+        paths,
+        policies: signed::Policies::default(),
+    };
     let config = resolver.config(&file);
     if !resolver.report.has_errors() {
         warnings::of(&file, &config, &mut resolver.report);
@@ -52,6 +56,8 @@ pub(super) struct Resolver {
     pub(super) report: Report,
     /// The files that the configuration was read from.
     paths: Vec<PathBuf>,
+    /// What has been made of `[keys.NAME]` and `signed`.
+    pub(super) policies: signed::Policies,
 }
 
 impl Resolver {
@@ -114,14 +120,26 @@ impl Resolver {
 
     /// A secret that is sent in a field of a request.
     pub(super) fn token(&mut self, value: &Text) -> Option<SecretText> {
-        let token = self.parsed(value, None, |text| parse_token(text).map(Some));
+        self.secret(value, |text| {
+            let token = secret::read(text)?;
+            // RFC 6750 2.1 allows less; what matters is that a field can carry it.
+            match token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+                true => Ok(token),
+                false => Err("a token is sent in a field; make it of visible ASCII without spaces".to_owned()),
+            }
+        })
+    }
+
+    /// What `read` makes of a secret, which may stand in a file.
+    pub(super) fn secret<T>(&mut self, value: &Text, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         if let Some(secret::Source::File(path)) = value.value().map(|text| secret::Source::of(text)) {
             self.paths.push(path.into());
         }
-        token
+        self.parsed(value, None, |text| read(text).map(Some))
     }
 
     fn config(&mut self, file: &File) -> Config {
+        signed::keys(self, file);
         let config = Config {
             threads: self.threads(&file.server.threads),
             admin: operation::admin(self, &file.server),
@@ -135,6 +153,7 @@ impl Resolver {
             ssd: ssd::resolve(self, &file.cache),
             origins: origins::resolve(self, &file.origins),
             sites: sites::resolve(self, file),
+            keys: self.policies.keys(),
             files: Vec::new(),
             warnings: Vec::new(),
         };
@@ -210,14 +229,5 @@ fn parse_window(text: &str) -> Result<u64, String> {
     match parse_size(text)? {
         0 => Err(format!("`{text}` lets nothing through; write \"64KiB\" or more")),
         window => Ok(window),
-    }
-}
-
-/// RFC 6750 2.1 allows less; what matters is that a field can carry it.
-fn parse_token(text: &str) -> Result<SecretText, String> {
-    let token = secret::read(text)?;
-    match token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-        true => Ok(token),
-        false => Err("a token is sent in a field; make it of visible ASCII without spaces".to_owned()),
     }
 }

@@ -13,6 +13,7 @@ pub struct SiteTable {
     /// By what follows `*.`.
     suffixes: HashMap<Box<str>, usize>,
     any: Option<usize>,
+    asks_for_tokens: bool,
 }
 
 /// What is said of a host and a path.
@@ -40,8 +41,14 @@ impl SiteTable {
                 return Err(host.clone());
             }
         }
+        self.asks_for_tokens |= site.routes.iter().any(|route| route.signed.is_some());
         self.sites.push(site);
         Ok(())
+    }
+
+    /// Whether a route of any site asks for tokens.
+    pub fn asks_for_tokens(&self) -> bool {
+        self.asks_for_tokens
     }
 
     /// The place of the site of a normalised host without port. Does not allocate.

@@ -10,6 +10,7 @@ use super::file::{self, File};
 use super::nearest::nearest;
 use super::report::{At, Place};
 use super::resolve::Resolver;
+use super::signed;
 use super::transport::parse_hsts;
 use super::units::parse_size;
 use super::{Glob, Route, Site, SiteTable};
@@ -160,6 +161,7 @@ fn route(
         secure_only: false,
         redirect_to_https: redirect.then_some(https_port),
         hsts: resolver.parsed(&settings.hsts, None, parse_hsts),
+        signed: signed::policy(resolver, file, &settings.signed),
     };
     let origin = origin(resolver, file, settings, place)?;
     Some(Route { origin, ..route })

@@ -23,11 +23,11 @@ pub(super) enum Key<T> {
 }
 
 /// A key that must be given.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Required<T>(Key<T>);
 
 /// Values that files may add to, such as `[[sites]]`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Many<T> {
     /// Those that could be read.
     pub(super) items: Vec<At<T>>,
@@ -36,7 +36,7 @@ pub(super) struct Many<T> {
 }
 
 /// Tables with names, such as `[origins.NAME]`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Named<T> {
     /// Those that could be read.
     pub(super) items: BTreeMap<String, At<T>>,
@@ -347,7 +347,7 @@ pub(super) fn path_of(table: &str, key: &str) -> String {
 macro_rules! table {
     ($(#[$meta:meta])* $name:ident { $($key:ident: $type:ty,)* } $(with $more:ident: $shared:ty)?) => {
         $(#[$meta])*
-        #[derive(Debug, Default)]
+        #[derive(Clone, Debug, Default)]
         pub(super) struct $name {
             $(pub(super) $key: $type,)*
             $(pub(super) $more: $shared,)?

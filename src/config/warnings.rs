@@ -22,6 +22,7 @@ pub(super) fn of(file: &File, config: &Config, report: &mut Report) {
     cache(file, config, report);
     tls(file, config, report);
     origins(file, config, report);
+    keys(file, report);
     let secure = speaks_tls(config);
     for (typed, site) in file.sites.items.iter().zip(config.sites.iter()) {
         proof(&typed.value.client_certificates, &typed.value.client_ca, report);
@@ -62,10 +63,8 @@ fn tokens(file: &File, config: &Config, report: &mut Report) {
 }
 
 fn token(typed: &Text, token: Option<&SecretText>, report: &mut Report) {
+    here(typed, report);
     let Some(typed) = typed.get() else { return };
-    if secret::Source::of(&typed.value) == secret::Source::Here {
-        report.warn(typed.place, "a secret in the file; write env:NAME or file:PATH");
-    }
     if token.is_some_and(|token| token.expose().len() < TOKEN) {
         let what =
             format!("a token of fewer than {TOKEN} characters can be guessed; make one with `openssl rand -hex 32`");
@@ -274,6 +273,9 @@ fn settings(settings: &file::Settings, secure: bool, report: &mut Report) {
             "no listener speaks TLS, so that this is never sent; write tls = true in a [[listen]]",
         );
     }
+    if let Some(signed) = settings.signed.value() {
+        self::signed(signed, report);
+    }
     if settings.cache.value() == Some(&false) {
         let texts = [&settings.stale_while_revalidate, &settings.stale_if_error];
         let places = texts
@@ -288,4 +290,80 @@ fn settings(settings: &file::Settings, secure: bool, report: &mut Report) {
 
 fn place_of<T>(key: &Key<T>) -> Option<Place> {
     key.get().map(|value| value.place)
+}
+
+/// The keys that tokens are verified with.
+fn keys(file: &File, report: &mut Report) {
+    let routes = file.sites.items.iter().flat_map(|site| &site.value.routes.items);
+    let settings = routes.map(|route| &route.value.settings);
+    let settings = settings.chain(file.sites.items.iter().map(|site| &site.value.settings));
+    let named = settings
+        .filter_map(|settings| settings.signed.value())
+        .filter_map(|signed| signed.keys.value());
+    let used: HashSet<&str> = named.flatten().map(|key| key.value.as_str()).collect();
+    for (name, key) in &file.keys.items {
+        if !used.contains(name.as_str()) {
+            report.warn(key.place, format!("no route uses key `{name}`"));
+        }
+        for secret in [&key.value.secret, &key.value.private_key] {
+            here(secret, report);
+        }
+    }
+}
+
+/// A secret that stands in the file itself.
+fn here(typed: &Text, report: &mut Report) {
+    if let Some(typed) = typed.get()
+        && secret::Source::of(&typed.value) == secret::Source::Here
+    {
+        report.warn(typed.place, "a secret in the file; write env:NAME or file:PATH");
+    }
+}
+
+/// What a site or a route says of tokens.
+fn signed(signed: &file::Signed, report: &mut Report) {
+    for hash in signed.weak.value().into_iter().flatten() {
+        let what = match hash.value.as_str() {
+            "md5" => "MD5 is broken for some uses; have links signed in another dialect when you can",
+            _ => "SHA-1 is broken for some uses; have links signed with SHA-256 when you can",
+        };
+        report.warn(hash.place, what);
+    }
+    here(&signed.salt, report);
+    misplaced(signed, report);
+    if let Some(login) = signed.login.get().filter(|login| login.value.starts_with("http://")) {
+        report.warn(login.place, "a login in clear text; write https:// if it speaks that");
+    }
+}
+
+/// What is said that means nothing in a dialect.
+fn misplaced(signed: &file::Signed, report: &mut Report) {
+    let word = signed.dialect.value().map_or("verge", String::as_str);
+    let told: [(&str, Option<Place>, &[&str]); 8] = [
+        (
+            "token",
+            place_of(&signed.token),
+            &["verge", "akamai", "secure-link", "jwt", "cat"],
+        ),
+        ("salt", place_of(&signed.salt), &["akamai"]),
+        ("expression", place_of(&signed.expression), &["secure-link"]),
+        (
+            "expires_parameter",
+            place_of(&signed.expires_parameter),
+            &["secure-link"],
+        ),
+        ("issuer", place_of(&signed.issuer), &["jwt", "cat"]),
+        ("audience", place_of(&signed.audience), &["jwt", "cat"]),
+        ("path_claim", place_of(&signed.path_claim), &["jwt"]),
+        ("region", place_of(&signed.region), &["s3"]),
+    ];
+    for (key, place, dialects) in told {
+        if let Some(place) = place.filter(|_| !dialects.contains(&word)) {
+            let what = format!(
+                "`{key}` means nothing in this dialect; it is for {}",
+                dialects.join(", ")
+            );
+            report.warn(place, what);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use crate::access::{raw_path, told};
 use crate::cache::SchemeClass;
 use crate::pipeline::{Answer, Begun, Edge, Refused, RequestLength, RequestView, begin};
 use crate::policy::fields::RequestFields;
@@ -46,7 +47,9 @@ pub fn refuse(edge: &Edge, peer: &Peer, asked: Option<&Asked<'_>>, method: &str,
     if let Some(access) = &edge.access {
         let seen = Seen::nothing_of(peer.address, peer.scheme.name());
         let seen = asked.map_or(seen, |asked| {
+            // It is not known for whose site it is: wherever tokens are asked for, it may hold one.
             let (path, query) = match asked.target.split_once('?') {
+                _ if edge.config.sites.asks_for_tokens() => (told::unread(asked.target), None),
                 Some((path, query)) => (path, Some(query)),
                 None => (asked.target, None),
             };
@@ -94,6 +97,7 @@ pub fn ask(edge: &Arc<Edge>, peer: &Peer, asked: &Asked<'_>) -> Result<Begun, Re
         scheme: peer.scheme,
         host: target.host,
         path: target.path,
+        raw_path: raw_path(asked.target),
         query: target.query,
         fields: asked.fields,
         client: peer.address,

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    AGE, ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    LOCATION, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+    AGE, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, LOCATION, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
+use super::admit::Denied;
 use super::body::{AnswerBody, Following, Rest, Segment};
-use super::decide::{LOOP_DETECTED, Refused, Serve};
+use super::decide::{LOOP_DETECTED, Own, Refused, Serve};
 use super::request::RequestView;
 use super::shape::Shape;
 use crate::cache::Held;
@@ -133,6 +134,15 @@ impl<'a> Answer<'a> {
         answer
     }
 
+    /// What the edge answers by itself to this request.
+    pub fn own(own: Own, request: &RequestView<'_>) -> Answer<'static> {
+        match own {
+            Own::Refuse(refused) => Answer::refused(refused),
+            Own::Redirect(port) => Answer::redirected(request, port),
+            Own::Deny(denied) => Answer::denied(denied),
+        }
+    }
+
     /// An answer of the edge itself.
     pub fn refused(refused: Refused) -> Answer<'static> {
         let mut fields = Vec::new();
@@ -154,6 +164,17 @@ impl<'a> Answer<'a> {
             _ => "",
         };
         own(refused.status, error, Some(refused.detail), fields)
+    }
+
+    /// What a client gets that has no good token. What others get is not to be judged by it: nobody stores it.
+    fn denied(denied: Denied) -> Answer<'static> {
+        let Denied { reason, answer } = denied;
+        let mut fields = vec![(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+        fields.extend(answer.location.and_then(|location| field(LOCATION, location)));
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            fields.push((RETRY_AFTER, HeaderValue::from_static("1")));
+        }
+        own(answer.status, "http_request_denied", Some(reason.code()), fields)
     }
 
     /// Sends the client to the same place at this port of `https`.

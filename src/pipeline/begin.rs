@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
+
+use super::admit::{Admitted, Judge, admit};
 use super::allowance::Allowance;
 use super::answer::Answer;
-use super::decide::{Decision, Fetch, UNKNOWN_HOST, asks_below, decide_in, find, hsts};
+use super::decide::{Decision, Fetch, Own, asks_below, decide_on, find, hsts};
 use super::edge::Edge;
 use super::execute::{FromBelow, execute, refresh};
 use super::purge_method;
@@ -13,7 +16,7 @@ use super::request::{OwnedRequest, RequestView};
 use crate::config::{Found, Route};
 use crate::origin::{Interims, RequestBody};
 use crate::policy::cache_status::Fwd;
-use crate::telemetry::access::Seen;
+use crate::telemetry::access::{AccessLog, Line, Seen};
 use crate::telemetry::{MethodClass, Record, RequestId};
 
 /// What becomes of a request at once.
@@ -45,65 +48,54 @@ enum Task {
 pub fn begin(edge: &Arc<Edge>, request: &RequestView<'_>) -> Begun {
     let now = edge.clock.monotonic();
     let found = find(edge, request);
-    let record = |id, status| Record {
-        site: found.map(|found| found.place),
-        method: MethodClass::of(request.method),
-        began: now,
-        origin: None,
-        line: edge.access.as_ref().and_then(|access| {
-            let site = found.map(|found| &*found.route.site);
-            access.begin(&seen(request, site, id), now, status)
-        }),
-    };
-    let answered = |answer: Answer<'static>, id| {
-        let record = record(id, Some(answer.status));
-        Begun::Answer(Answer { record, ..answer })
-    };
-    let own = |answer: Answer<'static>| answered(answer.answering(request.method), None);
-    let work = |route: &Arc<Route>, task| {
-        let request = OwnedRequest::new(request, Arc::clone(route));
-        let record = record(Some(request.id), None);
-        Begun::Work(Box::new(Work { request, task, record }))
+    let case = Case {
+        edge,
+        found,
+        request,
+        now,
     };
     if let (Some(asked), Some(found)) = (purge_method::purge(edge, found, request), found) {
-        return work(found.route, Task::Purge(asked));
+        return case.work(found.route, Task::Purge(asked));
     }
-    let (decision, below) = with_below(edge, found, request, now);
+    admit(edge, found, request, Judge::Edge(now), |admitted| match admitted {
+        Ok(admitted) => begin_on(edge, &admitted, now),
+        Err(own) => case.own(own),
+    })
+}
+
+/// Begins on a request that is admitted.
+fn begin_on(edge: &Arc<Edge>, admitted: &Admitted<'_>, now: Duration) -> Begun {
+    let request = admitted.request();
+    let case = Case {
+        edge,
+        found: Some(admitted.found()),
+        request,
+        now,
+    };
+    let (decision, below) = with_below(edge, admitted, now);
+    let route = admitted.found().route;
     match decision {
         // What has to be read from a device takes a while.
-        Decision::Serve(ref serve) if serve.held.is_some() => match found {
-            Some(found) => work(found.route, Task::Decided(decision, below)),
-            None => own(Answer::refused(UNKNOWN_HOST)),
-        },
+        Decision::Serve(ref serve) if serve.held.is_some() => case.work(route, Task::Decided(decision, below)),
         Decision::Serve(mut serve) => {
             let refreshing = serve.refresh.take().map(|route| OwnedRequest::new(request, route));
             let id = refreshing.as_ref().map(|request| request.id);
             if let Some(request) = refreshing {
                 refresh(edge, request, serve.version.head.key.hash);
             }
-            answered(Answer::stored(serve, now), id)
+            case.answered(Answer::stored(serve, now), id)
         }
-        Decision::Refuse(refused) => own(Answer {
-            hsts: found.and_then(|found| hsts(found.route, request.scheme)),
-            ..Answer::refused(refused)
-        }),
-        Decision::Redirect(port) => own(Answer::redirected(request, port)),
-        Decision::Fetch(ref route, _) | Decision::Pass(ref route, _) => {
-            work(&Arc::clone(route), Task::Decided(decision, below))
-        }
+        Decision::Fetch(..) | Decision::Pass(..) => case.work(route, Task::Decided(decision, below)),
+        Decision::Own(own) => case.own(own),
     }
 }
 
 /// Decides on what RAM knows and, if that is not enough, on what can be brought up from below without waiting. Gives what was
 /// brought, and what would have to be waited for.
-fn with_below(
-    edge: &Edge,
-    found: Option<Found<'_>>,
-    request: &RequestView<'_>,
-    now: Duration,
-) -> (Decision, FromBelow) {
+fn with_below(edge: &Edge, admitted: &Admitted<'_>, now: Duration) -> (Decision, FromBelow) {
+    let (request, route) = (admitted.request(), admitted.found().route);
     let mut below = FromBelow::default();
-    let decision = decide_in(edge, found, request, &below.brought, now);
+    let decision = decide_on(edge, admitted, &below.brought, now);
     let Some(hash) = asks_below(edge, request, &decision) else {
         return (decision, below);
     };
@@ -112,10 +104,10 @@ fn with_below(
     below.wanted = edge
         .cache
         .bring_up(hash, &parts, &request.fields, &mut below.brought, &clock);
-    match (&below.wanted, found) {
-        (Some(_), Some(found)) => (fetch_unless_found(found.route, hash), below),
-        _ if below.brought.is_empty() => (decision, below),
-        _ => (decide_in(edge, found, request, &below.brought, now), below),
+    match &below.wanted {
+        Some(_) => (fetch_unless_found(route, hash), below),
+        None if below.brought.is_empty() => (decision, below),
+        None => (decide_on(edge, admitted, &below.brought, now), below),
     }
 }
 
@@ -133,19 +125,80 @@ fn fetch_unless_found(route: &Arc<Route>, hash: u128) -> Decision {
     )
 }
 
-/// What of a request is logged.
-fn seen<'a>(request: &'a RequestView<'a>, site: Option<&'a str>, id: Option<RequestId>) -> Seen<'a> {
-    Seen {
-        client: request.client,
-        scheme: request.scheme.name(),
-        method: Some(request.method),
-        host: Some(&request.host),
-        path: Some(&request.path),
-        query: request.query,
-        version: Some(request.version),
-        fields: Some(&request.fields),
-        site,
-        id,
+/// A request that is being decided on.
+struct Case<'c> {
+    edge: &'c Edge,
+    found: Option<Found<'c>>,
+    request: &'c RequestView<'c>,
+    now: Duration,
+}
+
+impl Case<'_> {
+    /// The answer to one that goes no further.
+    fn own(&self, own: Own) -> Begun {
+        let place = self.found.map(|found| found.place);
+        if let (Own::Deny(denied), Some(place)) = (&own, place) {
+            self.edge.sites[place].denied(denied.reason);
+        }
+        self.answered_by_edge(Answer::own(own, self.request))
+    }
+
+    /// The work that a request makes.
+    fn work(&self, route: &Arc<Route>, task: Task) -> Begun {
+        let request = OwnedRequest::new(self.request, Arc::clone(route));
+        let record = self.record(Some(request.id), None);
+        Begun::Work(Box::new(Work { request, task, record }))
+    }
+
+    fn answered_by_edge(&self, answer: Answer<'static>) -> Begun {
+        let answer = Answer {
+            hsts: self.found.and_then(|found| hsts(found.route, self.request.scheme)),
+            ..answer
+        };
+        self.answered(answer.answering(self.request.method), None)
+    }
+
+    fn answered(&self, answer: Answer<'static>, id: Option<RequestId>) -> Begun {
+        let record = self.record(id, Some(answer.status));
+        Begun::Answer(Answer { record, ..answer })
+    }
+
+    fn record(&self, id: Option<RequestId>, status: Option<StatusCode>) -> Record {
+        Record {
+            site: self.found.map(|found| found.place),
+            method: MethodClass::of(self.request.method),
+            began: self.now,
+            origin: None,
+            line: self
+                .edge
+                .access
+                .as_ref()
+                .and_then(|access| self.line(access, id, status)),
+        }
+    }
+
+    /// The request's line in the access log. No token gets there, good or not.
+    fn line(&self, access: &AccessLog, id: Option<RequestId>, status: Option<StatusCode>) -> Option<Line> {
+        let request = self.request;
+        let seen = Seen {
+            client: request.client,
+            scheme: request.scheme.name(),
+            method: Some(request.method),
+            host: Some(&request.host),
+            path: Some(&request.path),
+            query: request.query,
+            version: Some(request.version),
+            fields: Some(&request.fields),
+            site: self.found.map(|found| &*found.route.site),
+            id,
+        };
+        let told = self.found.map(|found| found.site.told(&request.path, request.query));
+        let seen = told.as_ref().map_or(seen, |told| Seen {
+            path: Some(&told.path),
+            query: told.query.as_deref(),
+            ..seen
+        });
+        access.begin(&seen, self.now, status)
     }
 }
 

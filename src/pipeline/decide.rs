@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
+use super::admit::{Admitted, Denied, Judge, admit};
 use super::edge::Edge;
 use super::forward::max_forwards;
 use super::request::{RequestLength, RequestView};
@@ -30,9 +31,18 @@ pub enum Decision {
     /// Hand the request to the origin and its answer to the client, storing nothing.
     Pass(Arc<Route>, Fwd),
     /// Answer without either.
+    Own(Own),
+}
+
+/// What the edge answers by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// An error, or word that something was done.
     Refuse(Refused),
-    /// Send the client to this port of `https`.
+    /// Go to this port of `https`.
     Redirect(u16),
+    /// There is no good token.
+    Deny(Denied),
 }
 
 /// A stored version that answers.
@@ -98,7 +108,11 @@ pub(super) const LOOP_DETECTED: &str = "loop-detected";
 
 /// Decides what to do with a request on what RAM knows; `now` is monotonic.
 pub fn decide(edge: &Edge, request: &RequestView<'_>, now: Duration) -> Decision {
-    decide_in(edge, find(edge, request), request, &Brought::nothing(), now)
+    let found = find(edge, request);
+    admit(edge, found, request, Judge::Edge(now), |admitted| match admitted {
+        Ok(admitted) => decide_on(edge, &admitted, &Brought::nothing(), now),
+        Err(own) => Decision::Own(own),
+    })
 }
 
 /// The hash of a request's key, if what the tier below RAM has could change this decision.
@@ -106,37 +120,40 @@ pub(super) fn asks_below(edge: &Edge, request: &RequestView<'_>, decision: &Deci
     match decision {
         _ if !edge.cache.has_below() => None,
         Decision::Fetch(_, fetch) => fetch.seen.is_none().then_some(fetch.hash),
-        Decision::Refuse(refused) if *refused == LOOP || *refused == ONLY_IF_CACHED => {
+        Decision::Own(Own::Refuse(refused)) if *refused == LOOP || *refused == ONLY_IF_CACHED => {
             Some(edge.cache.secret().key(&request.key_parts()))
         }
         _ => None,
     }
 }
 
-/// The same, where it is known what is said of the host and the path, and something was brought up from below RAM.
-pub(super) fn decide_in(
-    edge: &Edge,
-    found: Option<Found<'_>>,
-    request: &RequestView<'_>,
-    brought: &Brought,
-    now: Duration,
-) -> Decision {
-    let Some(Found { route, .. }) = found else {
-        return Decision::Refuse(UNKNOWN_HOST);
+/// What those get who need not even be asked for a token.
+pub(super) fn turned_away<'e>(found: Option<Found<'e>>, request: &RequestView<'_>) -> Result<Found<'e>, Own> {
+    let refused = |status, detail| Err(Own::Refuse(Refused::new(status, detail)));
+    let Some(found) = found else {
+        return Err(Own::Refuse(UNKNOWN_HOST));
     };
+    let route = found.route;
     if let Some(refused) = guard(route, request) {
-        return Decision::Refuse(refused);
+        return Err(Own::Refuse(refused));
     }
-    if let (Some(port), SchemeClass::Clear) = (route.redirect_to_https, request.scheme) {
-        return Decision::Redirect(port);
+    match request.scheme {
+        SchemeClass::Secure => Ok(found),
+        SchemeClass::Clear => match route.redirect_to_https {
+            Some(port) => Err(Own::Redirect(port)),
+            None if route.secure_only => refused(StatusCode::FORBIDDEN, "client-certificate-required"),
+            None => Ok(found),
+        },
     }
-    if route.secure_only && request.scheme == SchemeClass::Clear {
-        return Decision::Refuse(Refused::new(StatusCode::FORBIDDEN, "client-certificate-required"));
-    }
+}
+
+/// Decides on a request that is admitted, where something was brought up from below RAM.
+pub(super) fn decide_on(edge: &Edge, admitted: &Admitted<'_>, brought: &Brought, now: Duration) -> Decision {
+    let (request, route) = (admitted.request(), admitted.found().route);
     let goes_round = || cdn_loop::has_passed(&request.fields, &edge.cdn_id);
     if let Some(fwd) = must_pass(route, request) {
         if goes_round() {
-            return Decision::Refuse(LOOP);
+            return Decision::Own(Own::Refuse(LOOP));
         }
         return Decision::Pass(Arc::clone(route), fwd);
     }
@@ -150,7 +167,7 @@ pub(super) fn decide_in(
     match judge(edge, request, route, &directives, &looked, now) {
         Judged::Serve(serve) => Decision::Serve(said_where(serve, brought)),
         // It would wait for the very fetch that it is.
-        Judged::Fetch(..) | Judged::Missing if goes_round() => Decision::Refuse(LOOP),
+        Judged::Fetch(..) | Judged::Missing if goes_round() => Decision::Own(Own::Refuse(LOOP)),
         Judged::Fetch(fwd, detail) => Decision::Fetch(
             Arc::clone(route),
             Fetch {
@@ -171,7 +188,7 @@ pub(super) fn decide_in(
                 missing: true,
             },
         ),
-        Judged::Refuse(refused) => Decision::Refuse(refused),
+        Judged::Refuse(refused) => Decision::Own(Own::Refuse(refused)),
     }
 }
 

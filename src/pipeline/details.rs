@@ -1,5 +1,6 @@
 //! What the codes mean that `Cache-Status` and `Proxy-Status` give as `detail`.
 
+use crate::access::Reason;
 use crate::http1::Refusal;
 
 /// A code and what it means.
@@ -12,7 +13,7 @@ pub struct Detail {
 }
 
 /// Codes of the edge's own decisions, of responses that were not stored, and of targets that cannot be read. Those of
-/// heads that cannot be read are [`Refusal::ALL`].
+/// heads that cannot be read are [`Refusal::ALL`], of tokens [`Reason::ALL`].
 pub const DETAILS: &[Detail] = &[
     detail("expired", "What is stored is older than its lifetime (RFC 9111 4.2)."),
     detail(
@@ -157,7 +158,8 @@ pub fn all() -> impl Iterator<Item = Detail> {
     let heads = Refusal::ALL
         .iter()
         .map(|refusal| detail(refusal.detail(), refusal.reason()));
-    DETAILS.iter().copied().chain(heads)
+    let tokens = Reason::ALL.iter().map(|reason| detail(reason.code(), reason.means()));
+    DETAILS.iter().copied().chain(heads).chain(tokens)
 }
 
 /// What a code means.

@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 
+use crate::access;
 use crate::cache::{Below, Cache, Purged, Secret};
 use crate::clock::Clock;
 use crate::config::{Config, Site};
@@ -49,6 +50,8 @@ pub struct Edge {
     pub access: Option<Arc<AccessLog>>,
     /// What this edge, and no other, calls itself in `CDN-Loop` (RFC 8586).
     pub cdn_id: Arc<str>,
+    /// What is remembered of tokens, once one was asked for.
+    pub tokens: Arc<OnceLock<access::Memory>>,
 }
 
 impl Edge {
@@ -100,6 +103,7 @@ impl Edge {
             clock,
             spawn,
             access: None,
+            tokens: Arc::default(),
         }
     }
 
@@ -133,7 +137,14 @@ impl Edge {
             spawn: Arc::clone(&self.spawn),
             access: self.access.clone(),
             cdn_id: Arc::clone(&self.cdn_id),
+            tokens: Arc::clone(&self.tokens),
         }
+    }
+
+    /// What is remembered of tokens, whatever the configuration.
+    pub fn tokens(&self) -> &access::Memory {
+        let secret = || self.cache.secret().tag(b"tokens").to_ne_bytes();
+        self.tokens.get_or_init(|| access::Memory::new(secret()))
     }
 
     /// Purges what `selector` names. When this returns, no request that arrives later is answered with it; what it gives says

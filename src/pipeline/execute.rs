@@ -50,8 +50,7 @@ pub async fn execute<'a>(
     };
     let answer = match decision {
         Decision::Serve(serve) => serve_and_refresh(edge, request, serve),
-        Decision::Refuse(refused) => Answer::refused(refused),
-        Decision::Redirect(port) => request.with_view(|view| Answer::redirected(view, port)),
+        Decision::Own(own) => request.with_view(|view| Answer::own(own, view)),
         Decision::Pass(_, fwd) => pass(edge, &request, fwd, body).await,
         Decision::Fetch(_, fetch) => Round::new(edge, request, fetch).answer().await,
     };

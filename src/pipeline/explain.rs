@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::decide::{Decision, Fetch, Refused, decide_in, find};
+use super::admit::{Admitted, Judge, admit};
+use super::decide::{Decision, Fetch, Own, Refused, decide_on, find};
 use super::details::meaning;
 use super::edge::Edge;
 use super::purge_method;
 use super::request::RequestView;
+use crate::access::{Told, Trace};
 use crate::cache::object::Version;
 use crate::cache::{Brought, Looked, Remembered};
-use crate::config::{Found, Route};
+use crate::config::{Found, Route, Site};
 use crate::policy::cache_status::{self, CacheStatus, Fwd};
 
 /// What the edge would do with a request.
@@ -32,20 +34,49 @@ pub struct Explanation {
     pub means: Option<&'static str>,
 }
 
-/// Decides on a request that nobody has made; `brought` is what it would find below RAM.
-pub fn explain(edge: &Edge, request: &RequestView<'_>, brought: &Brought) -> Explanation {
-    let now = edge.clock.monotonic();
-    let mut steps = vec![("request", asked(request))];
+/// Decides on a request that nobody has made; `bring` gives what it would find below RAM.
+pub fn explain(edge: &Edge, request: &RequestView<'_>, bring: impl Fn(&RequestView<'_>) -> Brought) -> Explanation {
     let found = find(edge, request);
+    let policy = found.as_ref().and_then(|found| found.route.signed.as_deref());
+    let mut steps = vec![("request", asked(request, found.map(|found| found.site)))];
     if let Some(found) = &found {
         steps.extend(routed(edge, found));
     }
-    let decision = match purge_method::judge(found, request) {
-        Some(judged) => Decision::Refuse(judged),
-        None => decide_in(edge, found, request, brought, now),
-    };
+    if let Some(judged) = purge_method::judge(found, request) {
+        return explanation(steps, answered_by_edge(&Own::Refuse(judged)));
+    }
+    let mut trace = Trace::default();
+    let mut explained = admit(
+        edge,
+        found,
+        request,
+        Judge::Operator(&mut trace),
+        |admitted| match admitted {
+            Ok(admitted) => explain_on(edge, &admitted, &bring(admitted.request())),
+            Err(own) => explanation(Vec::new(), answered_by_edge(&own)),
+        },
+    );
+    if let Some(policy) = policy {
+        steps.push(("token", format!("asked for; dialect {}", policy.name.word())));
+        let looked_at = trace.steps().iter().map(|step| (step.what, step.says.clone()));
+        steps.extend(looked_at);
+    }
+    steps.append(&mut explained.steps);
+    Explanation { steps, ..explained }
+}
+
+/// Decides on a request that is admitted.
+fn explain_on(edge: &Edge, admitted: &Admitted<'_>, brought: &Brought) -> Explanation {
+    let now = edge.clock.monotonic();
+    let (request, found) = (admitted.request(), admitted.found());
+    let mut steps = Vec::new();
+    if found.route.signed.is_some() {
+        let left = asked(request, Some(found.site));
+        steps.push(("admitted", format!("{left}, on route {}", found.route.path.as_str())));
+    }
+    let decision = decide_on(edge, admitted, brought, now);
     if let Decision::Serve(_) | Decision::Fetch(..) = decision {
-        steps.extend(stored(edge, request, brought, now));
+        steps.extend(stored(edge, request, found.site, brought, now));
     }
     let mut judged = judged(&decision);
     if let Decision::Fetch(..) = decision
@@ -64,6 +95,10 @@ pub fn explain(edge: &Edge, request: &RequestView<'_>, brought: &Brought) -> Exp
             ..CacheStatus::default()
         };
     }
+    explanation(steps, judged)
+}
+
+fn explanation(steps: Vec<(&'static str, String)>, judged: Judgement) -> Explanation {
     Explanation {
         steps,
         verdict: judged.verdict,
@@ -83,10 +118,13 @@ fn is_full(edge: &Edge, route: &Route, fetch: &Fetch, request: &RequestView<'_>)
     (of_origin || in_all) && !edge.cache.is_under_way(fetch.hash, looked.id)
 }
 
-fn asked(request: &RequestView<'_>) -> String {
-    let query = request.query.map_or(String::new(), |query| format!("?{query}"));
+/// Method and URL, without a token: what is explained is shown around.
+fn asked(request: &RequestView<'_>, site: Option<&Site>) -> String {
+    let as_it_is = || Told::new(&request.path, request.query);
+    let told = site.map_or_else(as_it_is, |site| site.told(&request.path, request.query));
+    let query = told.query.map_or(String::new(), |query| format!("?{query}"));
     let (scheme, host) = (request.scheme.name(), &request.host);
-    format!("{} {scheme}://{host}{}{query}", request.method, request.path)
+    format!("{} {scheme}://{host}{}{query}", request.method, told.path)
 }
 
 fn routed(edge: &Edge, found: &Found<'_>) -> Vec<(&'static str, String)> {
@@ -108,12 +146,28 @@ fn routed(edge: &Edge, found: &Found<'_>) -> Vec<(&'static str, String)> {
 }
 
 /// Key, what is stored under it, and the arithmetic of its freshness.
-fn stored(edge: &Edge, request: &RequestView<'_>, brought: &Brought, now: Duration) -> Vec<(&'static str, String)> {
+fn stored(
+    edge: &Edge,
+    request: &RequestView<'_>,
+    site: &Site,
+    brought: &Brought,
+    now: Duration,
+) -> Vec<(&'static str, String)> {
     let parts = request.key_parts();
     let hash = edge.cache.secret().key(&parts);
-    let query = parts.query.map_or("none".to_owned(), |query| format!("`{query}`"));
-    let (scheme, host, path) = (parts.scheme.name(), parts.host, parts.path);
-    let mut steps = vec![("key", format!("{hash:032x} of {scheme}, {host}, {path}, query {query}"))];
+    let told = site.told(parts.path, parts.query);
+    let kept = told != Told::new(parts.path, parts.query);
+    let token = if kept {
+        ", and the token, which the route keeps"
+    } else {
+        ""
+    };
+    let query = told.query.map_or("none".to_owned(), |query| format!("`{query}`"));
+    let (scheme, host, path) = (parts.scheme.name(), parts.host, told.path);
+    let mut steps = vec![(
+        "key",
+        format!("{hash:032x} of {scheme}, {host}, {path}, query {query}{token}"),
+    )];
     let looked = edge.cache.lookup_with(hash, &parts, &request.fields, brought);
     match &looked.version {
         None => steps.push(("stored", format!("nothing that may be used ({})", looked.miss.token()))),
@@ -228,15 +282,29 @@ fn judged(decision: &Decision) -> Judgement {
             };
             forwarded(*fwd, None, verdict)
         }
-        Decision::Refuse(Refused { status, detail }) => Judgement {
+        Decision::Own(own) => answered_by_edge(own),
+    }
+}
+
+fn answered_by_edge(answer: &Own) -> Judgement {
+    match answer {
+        Own::Refuse(Refused { status, detail }) => Judgement {
             verdict: format!("answered by the edge itself: {status}"),
             status: Some(*status),
             cache_status: own(detail),
         },
-        Decision::Redirect(port) => Judgement {
+        Own::Redirect(port) => Judgement {
             verdict: format!("redirected to https, port {port}"),
             status: None,
             cache_status: own("redirect-to-https"),
+        },
+        Own::Deny(denied) => Judgement {
+            verdict: match &denied.answer.location {
+                Some(location) => format!("denied, and sent to {location}"),
+                None => format!("denied: {}", denied.answer.status),
+            },
+            status: Some(denied.answer.status),
+            cache_status: own(denied.reason.code()),
         },
     }
 }

@@ -23,6 +23,8 @@ pub struct RequestView<'a> {
     pub host: Cow<'a, str>,
     /// The normalised path, or `*`.
     pub path: Cow<'a, str>,
+    /// The path as it came, for signatures over it; where a token was taken out of the path, what is left.
+    pub raw_path: &'a str,
     /// What follows `?`.
     pub query: Option<&'a str>,
     /// The field lines.
@@ -153,6 +155,7 @@ impl OwnedRequest {
                 scheme: self.scheme,
                 host: Cow::Borrowed(&self.host),
                 path: Cow::Borrowed(&self.path),
+                raw_path: &self.path,
                 query: self.query.as_deref(),
                 fields: *fields,
                 client: self.client,

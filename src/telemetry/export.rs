@@ -122,6 +122,9 @@ impl Export {
         self.value(&metrics::REQUEST_BYTES, &[name], sums.request_bytes as f64);
         self.value(&metrics::RESPONSE_BYTES, &[name], sums.response_bytes as f64);
         self.value(&metrics::ABORTED, &[name], sums.aborted as f64);
+        for (reason, count) in site.denials().filter(|(_, count)| *count > 0) {
+            self.value(&metrics::TOKENS_DENIED, &[name, reason.code()], count as f64);
+        }
         for (at, outcome) in OUTCOMES.iter().enumerate() {
             if sums.duration[at].count() > 0 {
                 self.histogram(&metrics::REQUEST_DURATION, &[name, outcome], &sums.duration[at]);

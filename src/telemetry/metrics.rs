@@ -67,6 +67,8 @@ metrics! {
         "From a request's head to the first byte of its answer."
     ABORTED Counter "verge_aborted_total" ["site"]
         "Answers that were not sent to their end: the client left, or the body broke off."
+    TOKENS_DENIED Counter "verge_tokens_denied_total" ["site" "reason"]
+        "Requests without the token that their route asks for, or with one that is not good."
     FILLS Counter "verge_fills_total" ["outcome"]
         "Fetches for the cache that have ended, by what came of them."
     FILLS_UNDER_WAY Gauge "verge_fills" []

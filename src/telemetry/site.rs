@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::counts::Count;
 use super::histogram::{Histogram, Observed};
 use super::metrics::{METHODS, OUTCOMES, PROTOCOLS, STATUSES};
 use super::record::{MethodClass, Outcome, Protocol};
+use crate::access::Reason;
 
 const KINDS: usize = METHODS.len() * STATUSES.len() * PROTOCOLS.len() * OUTCOMES.len();
 
@@ -35,6 +37,8 @@ pub struct SiteCounts {
     pub name: Arc<str>,
     /// Made when first used: most sites of a long configuration are quiet, on most threads.
     shards: Vec<OnceLock<Box<Shard>>>,
+    /// Requests without a good token, in the order of [`Reason::ALL`].
+    denied: [Count; Reason::ALL.len()],
 }
 
 /// What one thread counts of a site. Boxed apart, so that no two threads write to one line of memory.
@@ -79,6 +83,7 @@ impl SiteCounts {
         SiteCounts {
             name: name.into(),
             shards: (0..shards).map(|_| OnceLock::new()).collect(),
+            denied: Default::default(),
         }
     }
 
@@ -102,6 +107,17 @@ impl SiteCounts {
     /// So many bytes of a request's body came.
     pub fn received(&self, bytes: u64) {
         self.shard().request_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// A request had no good token.
+    pub fn denied(&self, reason: Reason) {
+        self.denied[reason as usize].up();
+    }
+
+    /// Why requests had none, and how many.
+    pub(super) fn denials(&self) -> impl Iterator<Item = (Reason, u64)> {
+        let counts = self.denied.iter().map(Count::get);
+        Reason::ALL.iter().copied().zip(counts)
     }
 
     pub(super) fn sums(&self) -> SiteSums {

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use libfuzzer_sys::fuzz_target;
+use verge::access::path::other_readings;
 use verge::target::{normalise_host, normalise_path};
 
 fuzz_target!(|text: &str| {
@@ -21,6 +22,9 @@ fuzz_target!(|text: &str| {
             !path.split('/').any(|segment| segment == "." || segment == ".."),
             "{text:?} became {path:?}"
         );
+        for reading in other_readings(&path) {
+            assert!(is_plain(&reading), "{text:?} is read as {reading:?}");
+        }
     }
     if let Ok(host) = normalise_host(text) {
         assert!(
@@ -29,3 +33,12 @@ fuzz_target!(|text: &str| {
         );
     }
 });
+
+/// Nothing is left that a server could read in another way without decoding it again.
+fn is_plain(path: &str) -> bool {
+    let inner = path
+        .strip_prefix('/')
+        .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    let odd = |segment: &str| matches!(segment, "" | "." | "..") || segment.contains([';', '\\']);
+    inner.is_some_and(|inner| inner.is_empty() || !inner.split('/').any(odd))
+}

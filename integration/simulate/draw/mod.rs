@@ -2,7 +2,7 @@
 
 mod ops;
 
-use ops::op;
+use ops::{guard, op};
 
 use crate::executor::Ms;
 use crate::life::End;
@@ -76,6 +76,8 @@ pub fn plan(seed: u64) -> Plan {
         knobs.disk = Some(disk(prng));
         ops.extend((0..prng.below(4)).map(|_| crash(prng, mood.span)));
     }
+    // Drawn apart, so that all else is as it is without tokens.
+    guard(&mut Prng::new(!seed), &mut resources, &mut ops);
     Plan {
         schedule,
         knobs,
@@ -183,6 +185,7 @@ fn resource(prng: &mut Prng, mood: &Mood, place: usize) -> Resource {
         host: HOSTS[place % 2],
         path: ["/r/0", "/r/1", "/s", "/r/10"][place % 4],
         query: if place == 2 { Some("q=1") } else { None },
+        guarded: false,
         versions,
         changes,
         policies,

@@ -2,7 +2,7 @@
 
 use super::{Mood, SECOND};
 use crate::executor::Ms;
-use crate::plan::{Ask, Knobs, Method, Op, Resource, Target, What};
+use crate::plan::{Ask, Knobs, Method, Op, Resource, Target, Token, What};
 use crate::prng::Prng;
 use crate::world::HOSTS;
 
@@ -63,6 +63,30 @@ fn ask(prng: &mut Prng, knobs: &Knobs, resources: &[Resource]) -> Ask {
         stall: (slow && prng.chance(50)).then(|| (prng.below(size + 1), prng.pick(&[SECOND, 60 * SECOND]))),
         leaves_at: prng.chance(12).then(|| prng.pick(&[0, 1, 7, 50, 1000])),
         leaves_after: prng.chance(10).then(|| prng.below(size + 1)),
+        token: Token::None,
+        in_cookie: false,
+    }
+}
+
+/// Has tokens asked for, for some resources, and gives most of those who ask one.
+pub(super) fn guard(prng: &mut Prng, resources: &mut [Resource], ops: &mut [Op]) {
+    if !prng.chance(50) {
+        return;
+    }
+    for resource in resources {
+        resource.guarded = prng.chance(60);
+    }
+    for op in ops {
+        if let What::Ask(ask) = &mut op.what {
+            ask.in_cookie = prng.chance(30);
+            ask.token = match prng.below(16) {
+                0..=11 => Token::Good,
+                12 => Token::None,
+                13 => Token::Old,
+                14 => Token::OfAnother,
+                _ => Token::Forged,
+            };
+        }
     }
 }
 

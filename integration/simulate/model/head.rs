@@ -5,7 +5,7 @@ use verge::pipeline::BodyLength;
 use super::policy::selects_same;
 use super::{Expected, Judged, Seen, broken};
 use crate::ledger::{Contact, Given, Ledger, Request, Stamp};
-use crate::plan::{Plan, VaryBy};
+use crate::plan::{Plan, Token, VaryBy};
 
 /// A head to be judged, and all that bears on it.
 pub(super) struct Case<'a> {
@@ -37,6 +37,10 @@ pub fn judge_head(plan: &Plan, ledger: &Ledger, number: usize, seen: &Seen, at: 
         at,
     };
     case.answered_in_time()?;
+    if !plan.admits(&request.ask) {
+        case.denied()?;
+        return Ok(Expected::anything(at, seen));
+    }
     if let Some(why) = &seen.own {
         case.own(why)?;
         return Ok(Expected::anything(at, seen));
@@ -100,6 +104,28 @@ impl<'a> Case<'a> {
             false => broken(
                 "late head",
                 format!("request {} was answered when nothing came from the origin", self.number),
+            ),
+        }
+    }
+
+    /// Who has no good token learns no more than that.
+    fn denied(&self) -> Judged<()> {
+        let why = self.seen.own.as_deref().unwrap_or_default();
+        let expected = match self.request.ask.token {
+            Token::None => (403, "token-missing"),
+            Token::Old => (410, "token-expired"),
+            _ => (403, "token-signature"),
+        };
+        match (self.seen.status, why) == expected && self.seen.field("cache-control") == Some("no-store") {
+            true => Ok(()),
+            false => broken(
+                "no token",
+                format!(
+                    "request {} has a token that is {:?}, and got {}",
+                    self.number,
+                    self.request.ask.token,
+                    self.seen.shown()
+                ),
             ),
         }
     }

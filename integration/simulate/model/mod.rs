@@ -2,6 +2,7 @@
 //! no rule with the code it judges.
 
 mod body;
+mod contact;
 mod fetches;
 mod head;
 mod policy;
@@ -10,6 +11,7 @@ mod seen;
 mod times;
 
 pub use body::{Expected, judge_break, judge_end, judge_piece};
+pub use contact::judge_contact;
 pub use fetches::at_the_end;
 pub use head::judge_head;
 pub use policy::{Asked, is_shareable, modified};

@@ -128,6 +128,7 @@ impl Visit {
                 request.method, request.target
             )
         });
+        model::judge_contact(&world.plan, &mut ledger, contact, &request, at);
         drop(ledger);
         Visit {
             world,

@@ -3,7 +3,7 @@
 mod ops;
 mod resource;
 
-pub use ops::{Ask, Method, Op, Target, What};
+pub use ops::{Ask, Method, Op, Target, Token, What};
 pub use resource::{Behaviour, Outcome, Policy, Resource, Tag, VaryBy, Version};
 
 /// A whole simulation.
@@ -17,6 +17,13 @@ pub struct Plan {
     pub resources: Vec<Resource>,
     /// What happens, in any order.
     pub ops: Vec<Op>,
+}
+
+impl Plan {
+    /// Whether whoever asks this may have it.
+    pub fn admits(&self, ask: &Ask) -> bool {
+        !self.resources[ask.resource].guarded || ask.token == Token::Good
+    }
 }
 
 /// Sizes and limits of the edge.

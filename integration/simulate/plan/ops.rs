@@ -71,6 +71,26 @@ pub struct Ask {
     pub leaves_at: Option<Ms>,
     /// Leaves after so many bytes.
     pub leaves_after: Option<u64>,
+    /// What it has where a token is asked for.
+    pub token: Token,
+    /// Whether that is in a cookie, not in the query.
+    pub in_cookie: bool,
+}
+
+/// A token, as far as it matters whether it is good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Token {
+    /// None.
+    #[default]
+    None,
+    /// One that is good.
+    Good,
+    /// One whose time is over.
+    Old,
+    /// One for something else.
+    OfAnother,
+    /// One that was made with another key.
+    Forged,
 }
 
 impl Ask {

@@ -11,6 +11,8 @@ pub struct Resource {
     pub path: &'static str,
     /// Its query.
     pub query: Option<&'static str>,
+    /// Whether a token is asked for.
+    pub guarded: bool,
     /// The contents it has one after another, over and over.
     pub versions: Vec<Version>,
     /// When the next one comes, besides by `POST`.

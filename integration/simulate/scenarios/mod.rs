@@ -16,6 +16,7 @@ pub fn plain(size: usize) -> Resource {
         host: "a.example",
         path: "/r",
         query: None,
+        guarded: false,
         versions: vec![Version {
             size,
             etag: Tag::Strong,

@@ -68,6 +68,7 @@ pub(super) fn at(path: &str, count: usize) -> Option<Resource> {
             None,
             format!("<p>Your page, made for you alone. It is number {count}.\n"),
         ),
+        "/members" => html("max-age=3600", None, "<p>For those who have a link.\n".to_owned()),
         _ => return None,
     })
 }

@@ -2,6 +2,7 @@
 
 mod client;
 mod content;
+mod members;
 mod origin;
 mod report;
 mod secure;
@@ -25,6 +26,9 @@ const SECURE_PORT: u16 = 8443;
 
 /// The edge's RAM cache, in bytes.
 const RAM: u64 = 64 * 1024 * 1024;
+
+/// How long the link is good that is left to be tried.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What `verge demo` takes.
 #[derive(Debug, clap::Args)]
@@ -63,7 +67,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         &mut report,
     ));
     if !args.once {
-        signals::obey(&node, || what_to_try(reached, secure, &mut report))?;
+        let link = members::link(&node.server.edge(), &*clock, reached, A_DAY);
+        signals::obey(&node, || what_to_try(reached, secure, &link, &mut report))?;
     }
     match wrong.is_empty() {
         true => Ok(()),
@@ -87,7 +92,7 @@ fn addresses(args: &Args) -> [SocketAddr; 2] {
 fn edge([clear, tls]: [SocketAddr; 2], sample: &Sample, clock: &Arc<AheadClock>) -> Result<Node, Failure> {
     is_free(clear, "--listen")?;
     is_free(tls, "--listen-tls")?;
-    let mut config = run::of_one_origin(&format!("http://{}", sample.address))?;
+    let mut config = members::configuration(sample.address)?;
     config.listen = super::run::listeners(&[clear], &[tls]);
     config.cache.ram = RAM;
     let same = config.clone();
@@ -117,7 +122,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn what_to_try(edge: SocketAddr, secure: SocketAddr, report: &mut Report) {
+fn what_to_try(edge: SocketAddr, secure: SocketAddr, link: &str, report: &mut Report) {
     report.line("");
     report.line("The edge goes on serving. Open it in a browser, or try in another terminal:");
     report.line("");
@@ -137,6 +142,7 @@ fn what_to_try(edge: SocketAddr, secure: SocketAddr, report: &mut Report) {
             .replace("SECURE", &secure.to_string());
         report.line(&format!("  curl {what:<51} {why}"));
     }
+    report.line(&format!("  curl -i 'http://{edge}{link}'"));
     report.line("");
     report.line("Ctrl-C ends it.");
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::AheadClock;
 use super::client::{Ask, Connection, Reply, get, patiently};
 use super::content::{LARGE, large};
+use super::members;
 use super::origin::Sample;
 use super::report::Report;
 use super::secure;
@@ -54,6 +55,7 @@ pub(super) async fn walk(
     walk.private_page().await;
     walk.stale_page().await;
     walk.purges().await;
+    walk.signed_url().await;
     walk.over_tls().await;
     walk.failed
 }
@@ -345,6 +347,32 @@ impl Walk<'_> {
         .await;
     }
 
+    async fn signed_url(&mut self) {
+        let [first, second] = [60, 120].map(|seconds| {
+            let lasts = Duration::from_secs(seconds);
+            members::link(self.edge, self.clock, self.address, lasts)
+        });
+        let step = |title, path, status, says, fetches| Step {
+            title,
+            ask: get(path),
+            status,
+            says,
+            fetches,
+        };
+        let bare: &[&str] = &["!hit", "detail=token-missing"];
+        let title = "Signed URL: without a token nobody gets the page, and the origin is not asked";
+        self.step(step(title, members::PAGE, 403, bare, 0)).await;
+        let title = "With a token: fetched for the first who has one; the origin does not see it";
+        self.step(step(title, &first, 200, &["fwd=uri-miss", "stored"], 1))
+            .await;
+        let title = "With another token: a hit";
+        self.step(step(title, &second, 200, &["hit"], 0)).await;
+        self.clock.advance(A_MINUTE_AND_MORE);
+        let title = "A minute later the first token is over";
+        self.step(step(title, &first, 410, &["!hit", "detail=token-expired"], 0))
+            .await;
+    }
+
     async fn over_tls(&mut self) {
         let first = self
             .step(Step {
@@ -381,9 +409,10 @@ impl Walk<'_> {
             says,
             fetches,
         } = step;
-        let before = self.sample.asked(ask.path);
+        let path = ask.path.split('?').next().unwrap_or_default();
+        let before = self.sample.asked(path);
         let outcome = self.exchange(ask).await;
-        let fetched = self.sample.asked(ask.path) - before;
+        let fetched = self.sample.asked(path) - before;
         let mut wrong = Wrong::default();
         let answered = match &outcome {
             Ok(reply) => reply.status.as_str().to_owned(),

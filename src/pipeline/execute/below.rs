@@ -2,7 +2,8 @@
 
 use super::OwnedRequest;
 use crate::cache::Brought;
-use crate::pipeline::decide::{Decision, decide_in, find};
+use crate::pipeline::admit::Admitted;
+use crate::pipeline::decide::{Decision, Own, UNKNOWN_HOST, decide_on, find};
 use crate::pipeline::edge::Edge;
 use crate::store::ssd::Wanted;
 
@@ -30,5 +31,8 @@ pub(super) async fn decide_again(edge: &Edge, request: &OwnedRequest, below: Fro
             .with(|fields| cache.bring_up(hash, &parts, fields, &mut brought, &clock));
     }
     let now = edge.clock.monotonic();
-    request.with_view(|view| decide_in(edge, find(edge, view), view, &brought, now))
+    request.with_view(|view| match find(edge, view) {
+        Some(found) => decide_on(edge, &Admitted::before(view, found), &brought, now),
+        None => Decision::Own(Own::Refuse(UNKNOWN_HOST)),
+    })
 }

@@ -1,0 +1,24 @@
+//! Google's signed requests: nobody gets in without the key, and who has it does.
+
+#![no_main]
+
+#[path = "../access/mod.rs"]
+mod access;
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+
+const KEYS: &str = r#"
+[keys.my-key]
+secret = "open sesame, and not what the seeds have"
+"#;
+
+static ROUTE: LazyLock<access::Route> = LazyLock::new(|| {
+    let signed = r#"dialect = "gcp", keys = ["my-key"], weak = ["sha1"]"#;
+    access::Route::new(KEYS, signed)
+});
+
+fuzz_target!(|input: &str| {
+    ROUTE.ask(input);
+});
