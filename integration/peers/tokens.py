@@ -9,8 +9,8 @@ token, with one token of Verge's own (HMAC-SHA256), with 200,000 of them in turn
 the same length where no token is asked for. What is told is requests a second of Verge's own processor time; rounds take
 turns, and medians are taken. Fails if one token costs more than 15 % of the rate without. Then so many wrong tokens a second
 come from 1,000 addresses of the loopback network, none of which is held off for long, while an ordinary client asks over TLS
-as in attacks.py; for comparison as many requests without a token where none is asked for. Fails if its p99 more than doubles
-and is beyond what the latter cause, too, if one of its requests fails, or if a guess is answered with anything but 403 and 429.
+as in attacks.py; for comparison as many requests without a token where none is asked for. Fails if its p99 more than doubles,
+if one of its requests fails, or if a guess is answered with anything but 403 and 429.
 """
 import base64
 import hashlib
@@ -207,8 +207,9 @@ def guesses(checks, verge, context, given):
         print("      ", f"{name}: {one['a second']:,.0f} a second, p99 {one['before']:.2f} ms before, {one['during']:.2f} during, "
               f"ratio {one['ratio']:.2f}, {one['used']:.0%} of a core")
     guessed, compared = middle.values()
-    most = max(MOST_WAIT * guessed["before"], 1.25 * compared["during"])
-    checks("guesses at most double others' p99", guessed["during"] <= most, f"{guessed['during']:.2f} ms of {most:.2f}")
+    most = MOST_WAIT * guessed["before"]
+    checks("guesses at most double others' p99", guessed["during"] <= most,
+           f"{guessed['during']:.2f} ms of {most:.2f}; as many requests without a token: {compared['during']:.2f}")
     odd = sum(one["odd"] for some in rounds.values() for one in some)
     checks("every guess was denied, every other request answered", not odd, f"{odd} were not")
     checks("no ordinary request failed", not ordinary.failed, f"{len(ordinary.failed)}, {ordinary.failed[:1]}"
