@@ -21,6 +21,7 @@ mod posted;
 mod purge;
 mod ranges;
 mod stale;
+mod store;
 mod targeted;
 mod timeouts;
 mod validation;

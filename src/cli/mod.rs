@@ -12,6 +12,7 @@ mod purge;
 mod run;
 mod signals;
 mod stats;
+mod store;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Command {
     Explain(explain::Args),
     /// Show a running edge's figures.
     Stats(stats::Args),
+    /// Look into a cache folder, also while an edge uses it.
+    Store(store::Args),
     /// Print what a shell needs to complete this command line.
     Completions(completions::Args),
     /// Print the manual page.
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Purge(args) => purge::run(args),
         Command::Explain(args) => explain::run(&args),
         Command::Stats(args) => stats::run(&args),
+        Command::Store(args) => store::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man => man::run(Cli::command()),
     };
