@@ -68,10 +68,17 @@ class Edge:
             assert answer.status in (200, 204), (path, answer.status)
         connection.close()
 
-    def end(self, how):
-        self.process.send_signal(how)
-        self.process.wait(timeout=60)
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
         self.process.stdout.close()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=60)
 
 
 def fill(verge, edge):
@@ -128,22 +135,18 @@ def main():
     origin = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
     threading.Thread(target=origin.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
-        edge = Edge(verge, folder, origin.server_port)
-        fill(verge, edge)
-        edge.end(signal.SIGTERM)
+        with Edge(verge, folder, origin.server_port) as edge:
+            fill(verge, edge)
+            edge.stop()
         assert compare(verge, folder, "after its end")["checkpoint"] == "right"
         check_records(folder)
-        edge = Edge(verge, folder, origin.server_port)
-        assert compare(verge, folder, "while it runs")["in_use"]
-        edge.ask([f"/more/{number}" for number in range(500)])
-        edge.ask(["/small"], **{"Cache-Control": "no-cache"})
-        # Within a second it is written.
-        edge.process.send_signal(signal.SIGSTOP)
-        compare(verge, folder, "while it stands still")
-        edge.process.send_signal(signal.SIGKILL)
-        edge.end(signal.SIGCONT)
-        killed = compare(verge, folder, "after it was killed")
-        assert killed["segments"][-1]["state"] == "open"
+        with Edge(verge, folder, origin.server_port) as edge:
+            assert compare(verge, folder, "while it runs")["in_use"]
+            edge.ask([f"/more/{number}" for number in range(500)])
+            # What it has written so far is looked at while it writes nothing.
+            edge.process.send_signal(signal.SIGSTOP)
+            compare(verge, folder, "while it stands still")
+        assert compare(verge, folder, "after it was killed")["segments"][-1]["state"] == "open"
         for seed in range(20):
             spoil(verge, folder, seed)
     origin.shutdown()
