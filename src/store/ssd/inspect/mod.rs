@@ -183,9 +183,12 @@ impl Inspector {
             opened => opened.map_err(failed("reading a segment"))?,
         };
         let seed = self.store.seed;
+        let size_of = || file.size().map_err(failed("reading a segment"));
+        // Before it is looked whether it is sealed: it may be sealed just then.
+        let unsealed = size_of()?;
         let summary = read_summary(&*file, number, seed);
-        let size = file.size().map_err(failed("reading a segment"))?;
         let sealed = summary.is_some();
+        let size = if sealed { size_of()? } else { unsealed };
         let Scanned {
             records,
             oldest_epoch,
