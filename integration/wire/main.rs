@@ -23,6 +23,7 @@ mod purge;
 mod ranges;
 mod ssd;
 mod stale;
+mod store;
 mod targeted;
 mod timeouts;
 mod validation;

@@ -66,7 +66,10 @@ fn section(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
     }
     let inner = String::from_utf8_lossy(&inner).replace(".SH ", ".SS ");
     page.extend_from_slice(inner.as_bytes());
-    Ok(())
+    let below = command.get_subcommands();
+    below
+        .filter(|command| command.get_name() != "help")
+        .try_for_each(|command| section(command, page))
 }
 
 #[cfg(test)]
@@ -82,12 +85,13 @@ mod tests {
         let page = String::from_utf8(page(Cli::command()).unwrap())
             .unwrap()
             .replace("\\-", "-");
-        for command in Cli::command().get_subcommands() {
-            let name = command.get_name();
-            assert!(
-                page.contains(&format!(".SH \"VERGE {}\"", name.to_uppercase())),
-                "{name}"
-            );
+        let mut left: Vec<(String, clap::Command)> = vec![("VERGE".to_owned(), Cli::command())];
+        while let Some((name, command)) = left.pop() {
+            for below in command.get_subcommands() {
+                let name = format!("{name} {}", below.get_name().to_uppercase());
+                assert!(page.contains(&format!(".SH \"{name}\"")), "{name}");
+                left.push((name, below.clone()));
+            }
             for long in command.get_arguments().filter_map(clap::Arg::get_long) {
                 assert!(page.contains(&format!("--{long}")), "{name} --{long}");
             }

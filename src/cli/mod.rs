@@ -13,6 +13,7 @@ mod run;
 mod sign;
 mod signals;
 mod stats;
+mod store;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -45,6 +46,8 @@ enum Command {
     Sign(sign::Args),
     /// Show a running edge's figures.
     Stats(stats::Args),
+    /// Look into a cache folder, also while an edge uses it.
+    Store(store::Args),
     /// Print what a shell needs to complete this command line.
     Completions(completions::Args),
     /// Print the manual page.
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Sign(args) => sign::run(&args),
         Command::Stats(args) => stats::run(&args),
+        Command::Store(args) => store::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man => man::run(Cli::command()),
     };

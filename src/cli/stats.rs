@@ -156,7 +156,7 @@ fn number(value: f64) -> String {
     format!("{value:.0}")
 }
 
-fn bytes(value: f64) -> String {
+pub(super) fn bytes(value: f64) -> String {
     let mut value = value;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         if value < 1024.0 {

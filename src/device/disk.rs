@@ -13,7 +13,9 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use super::{Device, File, Listed};
 
 /// The file that says which process has the folder.
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
+/// How often the lock is tried while somebody only looks at it.
+const TRIES: usize = 1000;
 
 /// A folder of the machine's own. Only its owner may read what is in it.
 #[derive(Debug)]
@@ -46,29 +48,23 @@ impl Device for Disk {
             .create(true)
             .truncate(false)
             .open(self.path.join(LOCK))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                *self.lock.lock() = Some(file);
-                Ok(true)
+        let mut taken = take(&file)?;
+        for _ in 1..TRIES {
+            // A process that uses the folder shares its lock with nobody; one that looks whether it is used, with all who look.
+            if taken || !holds(&file, FlockOperation::NonBlockingLockShared)? {
+                break;
             }
-            Err(Errno::WOULDBLOCK) => Ok(false),
-            Err(error) => Err(error.into()),
+            std::thread::yield_now();
+            taken = take(&file)?;
         }
+        if taken {
+            *self.lock.lock() = Some(file);
+        }
+        Ok(taken)
     }
 
     fn list(&self) -> io::Result<Vec<Listed>> {
-        let mut listed = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            let metadata = entry.metadata()?;
-            if let (true, Ok(name)) = (metadata.is_file(), entry.file_name().into_string()) {
-                listed.push(Listed {
-                    name,
-                    size: metadata.len(),
-                });
-            }
-        }
-        Ok(listed)
+        list(&self.path)
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
@@ -96,7 +92,40 @@ impl Device for Disk {
     }
 }
 
-struct OnDisk(fs::File);
+fn take(lock: &fs::File) -> io::Result<bool> {
+    holds(lock, FlockOperation::NonBlockingLockExclusive)
+}
+
+fn holds(lock: &fs::File, how: FlockOperation) -> io::Result<bool> {
+    match flock(lock, how) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The files of the folder at `path`.
+pub(super) fn list(path: &Path) -> io::Result<Vec<Listed>> {
+    let mut listed = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let metadata = match entry.metadata() {
+            // It went in between.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata?,
+        };
+        if let (true, Ok(name)) = (metadata.is_file(), entry.file_name().into_string()) {
+            listed.push(Listed {
+                name,
+                size: metadata.len(),
+            });
+        }
+    }
+    Ok(listed)
+}
+
+/// An open file of the machine's own.
+pub(super) struct OnDisk(pub(super) fs::File);
 
 impl File for OnDisk {
     fn size(&self) -> io::Result<u64> {

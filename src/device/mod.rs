@@ -6,6 +6,7 @@
 mod checksum;
 mod disk;
 mod faulty;
+mod read_only;
 
 use std::io;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 pub use checksum::{checksum, mix};
 pub use disk::Disk;
 pub use faulty::{Faults, Faulty};
+pub use read_only::ReadOnly;
 
 /// A folder of files. Names are plain: no separators.
 pub trait Device: Send + Sync {

@@ -23,7 +23,7 @@ use crate::device::{Device, File, checksum, read_whole, replace};
 use crate::planted::{self, Bug};
 
 /// Its file.
-const FILE: &str = "purges";
+pub const FILE: &str = "purges";
 /// Bytes that it may have; a larger one is taken for damaged.
 const MOST: u64 = 1 << 30;
 /// Entries begin at multiples of this, in bytes: what a disk writes whole or not at all.
@@ -58,6 +58,13 @@ pub struct Replay {
     pub forgotten: Epoch,
     /// Why everything older is purged, if it is.
     pub damaged: Option<&'static str>,
+}
+
+impl Replay {
+    /// What the journal of a folder says, where the epochs up to `reserved` may have been given out. Changes nothing.
+    pub fn of(device: &dyn Device, reserved: Epoch) -> Replay {
+        replay(device, reserved)
+    }
 }
 
 /// The journal of purges.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
-pub use journal::{Journal, Replay, Reserve};
+pub use journal::{FILE as JOURNAL_FILE, Journal, Replay, Reserve};
 pub use recorder::Recorder;
 
 use table::Table;

@@ -13,7 +13,7 @@ pub mod metrics;
 mod record;
 mod request_id;
 mod site;
-mod timestamp;
+pub(crate) mod timestamp;
 
 use std::sync::Arc;
 

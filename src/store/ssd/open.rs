@@ -13,15 +13,17 @@ use super::settings::Settings;
 use crate::device::{Device, Listed, read_whole, replace};
 
 /// Its file.
-const SUPERBLOCK: &str = "superblock";
+pub(super) const SUPERBLOCK: &str = "superblock";
 /// Bytes that a superblock has at most.
-const MOST: u64 = 64 * 1024;
+pub(super) const MOST: u64 = 64 * 1024;
 
 /// Why a folder cannot be used. Each says what would help.
 #[derive(Debug)]
 pub enum OpenError {
     /// Another process has it.
     Locked,
+    /// There is no store in it.
+    NoStore,
     /// It was written in another version of the format.
     Version {
         /// That version.
@@ -48,6 +50,9 @@ impl fmt::Display for OpenError {
         match self {
             OpenError::Locked => {
                 f.write_str("another process uses this folder: end it, or give this one another folder")
+            }
+            OpenError::NoStore => {
+                f.write_str("no cache is in this folder: name the one that [cache] ssd or --ssd names")
             }
             OpenError::Version { found } => write!(
                 f,
@@ -128,7 +133,8 @@ pub fn open(
     })
 }
 
-fn read_superblock(folder: &dyn Device) -> Result<Store, OpenError> {
+/// What the superblock of a folder says.
+pub(super) fn read_superblock(folder: &dyn Device) -> Result<Store, OpenError> {
     let content = read_whole(folder, SUPERBLOCK, MOST).map_err(device("reading the superblock"))?;
     Store::read(&content).map_err(|why| match why {
         Unreadable::Version(found) => OpenError::Version { found },

@@ -15,7 +15,7 @@ use super::index::Entry;
 use super::segments::{Segment, file_name};
 use super::writer::Writer;
 use crate::clock::Now;
-use crate::device::read_fully;
+use crate::device::{File, read_fully};
 
 impl Writer {
     /// Gives up segments until a new one fits beside those there are.
@@ -32,7 +32,7 @@ impl Writer {
 
     fn reclaim(&mut self, segment: &Arc<Segment>, now: Now) -> io::Result<()> {
         let entered = segment.entered.load(Ordering::SeqCst);
-        let summary = read_summary(segment, self.engine().seed).filter(|_| entered);
+        let summary = read_summary(&*segment.file, segment.id, self.engine().seed).filter(|_| entered);
         let Some((records, _)) = summary else {
             // Its records are not known yet, or not any more.
             self.drop_segment(segment);
@@ -133,16 +133,16 @@ impl Writer {
 }
 
 /// What the summary of a sealed segment tells, and the oldest epoch in it.
-pub(super) fn read_summary(segment: &Segment, seed: u64) -> Option<(Vec<Summarised>, u64)> {
-    let size = segment.file.size().ok()?;
+pub(super) fn read_summary(file: &dyn File, segment: u64, seed: u64) -> Option<(Vec<Summarised>, u64)> {
+    let size = file.size().ok()?;
     let mut end = [0; FOOTER as usize];
     let at = size.checked_sub(FOOTER)?;
-    if read_fully(&*segment.file, at, &mut end).ok()? != end.len() {
+    if read_fully(file, at, &mut end).ok()? != end.len() {
         return None;
     }
-    let footer = Footer::read(&end, seed, segment.id, size)?;
+    let footer = Footer::read(&end, seed, segment, size)?;
     let mut bytes = vec![0; (at - footer.summary_at) as usize];
-    read_fully(&*segment.file, footer.summary_at, &mut bytes).ok()?;
-    let records = summary(&bytes, &footer, seed, segment.id)?;
+    read_fully(file, footer.summary_at, &mut bytes).ok()?;
+    let records = summary(&bytes, &footer, seed, segment)?;
     Some((records, footer.oldest_epoch))
 }

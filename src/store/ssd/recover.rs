@@ -15,18 +15,14 @@ use std::sync::atomic::Ordering;
 
 use super::checkpoint::Checkpoint;
 use super::engine::{Engine, Position};
-use super::format::{ALIGN, Head, Kind, SEGMENT_HEADER, Summarised, aligned, write_summary};
+use super::format::{Kind, Summarised, aligned, write_summary};
 use super::index::Entry;
 use super::reclaim::read_summary;
+use super::scan::{Scanned, Source, scan};
 use super::segments::Segment;
-use crate::device::read_fully;
 
-/// Bytes that are read at a time where there is no summary.
-const STEP: usize = 64 * 1024;
 /// Records that are entered together.
 const AT_A_TIME: usize = 32;
-/// Bytes that a head may be before its record is read for it alone.
-const HEAD_AT_ONCE: usize = 4096;
 
 /// What recovery still has to go through. Each step does one segment, or the checkpoint.
 pub struct Recovery {
@@ -155,7 +151,7 @@ fn restore(engine: &Engine, checkpoint: &Checkpoint, segments: &[Arc<Segment>]) 
 
 /// Enters the records of a segment from the offset `from` on, the last first.
 fn enter_segment(engine: &Engine, segment: &Arc<Segment>, from: u64) {
-    let (records, oldest_epoch) = match read_summary(segment, engine.seed) {
+    let (records, oldest_epoch) = match read_summary(&*segment.file, segment.id, engine.seed) {
         Some(summary) => summary,
         None => scan_and_seal(engine, segment),
     };
@@ -189,7 +185,19 @@ fn enter_segment(engine: &Engine, segment: &Arc<Segment>, from: u64) {
 
 /// The records of a segment without a summary, which gets one.
 fn scan_and_seal(engine: &Engine, segment: &Segment) -> (Vec<Summarised>, u64) {
-    let (records, oldest_epoch) = scan(engine, segment);
+    let Scanned {
+        records,
+        oldest_epoch,
+        passed_over,
+    } = scan(Source {
+        file: &*segment.file,
+        seed: engine.seed,
+        segment: segment.id,
+        size: segment.size(),
+    });
+    if !passed_over.is_empty() {
+        engine.counts.damaged.up();
+    }
     let at = aligned(segment.size());
     let bytes = write_summary(&records, oldest_epoch, engine.seed, segment.id, at);
     let fits = at + bytes.len() as u64 <= super::index::MAX_SEGMENT;
@@ -204,73 +212,4 @@ fn scan_and_seal(engine: &Engine, segment: &Segment) -> (Vec<Summarised>, u64) {
         engine.counts.written.add(bytes.len() as u64);
     }
     (records, oldest_epoch)
-}
-
-/// Reads a segment record by record. What is damaged is passed over until a record is right again.
-fn scan(engine: &Engine, segment: &Segment) -> (Vec<Summarised>, u64) {
-    let mut scanner = Scanner {
-        engine,
-        segment,
-        window: Vec::new(),
-        window_at: 0,
-    };
-    let (mut records, mut oldest_epoch) = (Vec::new(), u64::MAX);
-    let (mut at, mut damaged) = (SEGMENT_HEADER, false);
-    while at < segment.size() {
-        match scanner.head(at) {
-            Some(head) => {
-                oldest_epoch = oldest_epoch.min(head.epoch);
-                records.push(Summarised {
-                    name: head.name,
-                    part: head.part,
-                    kind: head.kind,
-                    at,
-                    length: head.length(),
-                });
-                at += head.length();
-            }
-            None => {
-                damaged = true;
-                at += ALIGN;
-            }
-        }
-    }
-    if damaged {
-        engine.counts.damaged.up();
-    }
-    (records, oldest_epoch)
-}
-
-struct Scanner<'a> {
-    engine: &'a Engine,
-    segment: &'a Segment,
-    window: Vec<u8>,
-    window_at: u64,
-}
-
-impl Scanner<'_> {
-    /// The head of the record that begins at `at`, if one does.
-    fn head(&mut self, at: u64) -> Option<Head> {
-        let head = Head::read(self.bytes(at, Head::LEAST)?)?;
-        let (seed, id, size) = (self.engine.seed, self.segment.id, self.segment.size());
-        let bytes = self.bytes(at, head.before_body())?;
-        let whole = at + (head.before_body() + head.body) as u64 <= size;
-        (whole && head.is_right(bytes, seed, id, at)).then_some(head)
-    }
-
-    /// Bytes of the segment from `at` on.
-    fn bytes(&mut self, at: u64, length: usize) -> Option<&[u8]> {
-        let end = self.window_at + self.window.len() as u64;
-        if at < self.window_at || at + length as u64 > end {
-            // After a large record only its head is of interest; among small ones the next is likely to be near.
-            let near = at < end + STEP as u64;
-            self.window
-                .resize(length.max(if near { STEP } else { HEAD_AT_ONCE }), 0);
-            let come = read_fully(&*self.segment.file, at, &mut self.window).unwrap_or(0);
-            self.window.truncate(come);
-            self.window_at = at;
-        }
-        let from = (at - self.window_at) as usize;
-        self.window.get(from..from + length)
-    }
 }

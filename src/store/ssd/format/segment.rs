@@ -95,6 +95,11 @@ impl Footer {
         let length = footer.records.checked_mul(SUMMARY_ENTRY)?;
         (footer.summary_at.checked_add(length)? == at).then_some(footer)
     }
+
+    /// Whether a footer stands in `bytes`, right or damaged.
+    pub fn stands_in(bytes: &[u8]) -> bool {
+        bytes.get(8..16) == Some(&FOOTER_MAGIC.to_le_bytes()[..])
+    }
 }
 
 /// Summary and footer of a segment, to be written at `at`.

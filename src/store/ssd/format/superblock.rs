@@ -77,6 +77,14 @@ impl Store {
         Err(version.map_or(Unreadable::Damaged, Unreadable::Version))
     }
 
+    /// Whether each copy of a file is right.
+    pub fn copies_are_right(content: &[u8]) -> [bool; 2] {
+        [0, COPY].map(|at| {
+            let copy = content.get(at..at + COPY);
+            copy.is_some_and(|copy| Store::read_copy(copy).is_some())
+        })
+    }
+
     fn read_copy(copy: &[u8]) -> Option<Store> {
         if copy.len() != COPY || version_of(copy)? != VERSION {
             return None;
