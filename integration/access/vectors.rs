@@ -282,7 +282,7 @@ fn all_hold(name: &str, Vectors { keys, vectors }: Vectors) {
 
 #[test]
 fn those_of_the_page_about_signed_urls() {
-    let page = text_of("docs/signed-urls.md");
+    let page = text_of("config/signed-urls.md");
     let (_, rest) = page.split_once("```vectors\n").unwrap();
     let (vectors, _) = rest.split_once("```").unwrap();
     all_hold("docs", parse("docs", vectors));
