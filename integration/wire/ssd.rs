@@ -276,28 +276,34 @@ fn a_body_that_ram_cannot_hold_is_stored_all_the_same() {
 }
 
 #[test]
-fn only_what_is_asked_for_twice_is_written_if_so_configured() {
+fn only_what_is_asked_for_twice_is_written_to_a_full_disk_if_so_configured() {
     let disk = Disk::with("cache.ssd_admission = \"second-hit\"", "");
     let world = disk.start();
     let mut client = world.client();
-    for path in ["/once", "/twice"] {
+    let ask = |client: &mut crate::harness::Client, path: &str, body: &[u8]| {
         client.get(path);
-        world.origin.rx().ok(FIELDS, path);
-        client.rx().expect(200, path);
+        world.origin.rx().ok(FIELDS, body);
+        client.rx().expect(200, body);
+    };
+    // While there is room, all is written.
+    let filler = bytes(1_000_000);
+    (0..70).for_each(|number| ask(&mut client, &format!("/filler/{number}"), &filler));
+    let edge = world.server.edge();
+    assert!(edge.cache.below().unwrap().tier.disks()[0].ssd.flush(crate::harness::PATIENCE));
+    drop(edge);
+    for path in ["/once", "/twice"] {
+        ask(&mut client, path, b"body");
     }
-    client.fetch("/twice").expect(200, "/twice").cached("hit");
+    client.fetch("/twice").expect(200, "body").cached("hit");
+    let asked = world.origin.requests();
     let world = disk.kill(world);
-    world.fetch("/twice").expect(200, "/twice").cached("hit");
+    world.fetch("/twice").expect(200, "body").cached("hit");
+    world.fetch("/filler/60").expect(200, &filler).cached("hit");
     let mut client = world.client();
     client.get("/once");
-    world.origin.rx().ok(FIELDS, "/once");
-    client.rx().expect(200, "/once").cached("fwd=uri-miss");
-    // The second fetch is the second time.
-    let world = disk.kill(world);
-    let mut client = world.client();
-    client.get("/once");
-    world.origin.rx().ok(FIELDS, "/once");
-    client.rx().expect(200, "/once");
+    world.origin.rx().ok(FIELDS, "body");
+    client.rx().expect(200, "body").cached("fwd=uri-miss");
+    assert_eq!(world.origin.requests(), asked + 1);
 }
 
 #[test]

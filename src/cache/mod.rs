@@ -71,7 +71,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             ram: 512 * 1024 * 1024,
-            chunk_share: 0.5,
+            chunk_share: 0.25,
             terms: fill::Terms {
                 window: 1024 * 1024,
                 pass_window: 128 * 1024,

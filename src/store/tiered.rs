@@ -45,8 +45,8 @@ impl Tier {
         let capacity = disks.iter().map(|disk| disk.ssd.capacity()).sum();
         Tier {
             quotas: Quotas::new(capacity),
+            admission: admission.sized(capacity),
             disks,
-            admission,
             hits: Count::default(),
             misses: Count::default(),
             not_admitted: Count::default(),
@@ -107,7 +107,8 @@ impl Tier {
 
     /// Whether what would be stored under `id` for `site`, of so many bytes, is to be kept here.
     pub fn admits(&self, id: u128, site: &str, bytes: u64, now: Duration) -> bool {
-        let admitted = self.admission.admits(id, now) && self.quotas.have_room(site, bytes);
+        let has_room = self.disk(id).has_room();
+        let admitted = self.admission.admits(id, has_room, now) && self.quotas.have_room(site, bytes);
         if !admitted {
             self.not_admitted.up();
         }

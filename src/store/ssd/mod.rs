@@ -201,6 +201,11 @@ impl Ssd {
         self.engine.settings.size
     }
 
+    /// Whether nothing has to go for what is stored next.
+    pub fn has_room(&self) -> bool {
+        self.engine.room() >= 2 * self.engine.settings.segment()
+    }
+
     /// A number that no other store has.
     pub fn id(&self) -> u128 {
         self.engine.id
