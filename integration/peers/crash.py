@@ -8,7 +8,7 @@ are given up all the time. Then the process is killed (SIGKILL) and started anew
 its version and the offset, so that a wrong one shows. What is counted:
 
 - wrong bytes, and answers that are older than an acknowledged purge: none may be;
-- of what was on the device at least two seconds before the kill, and is not so old that it may have been given up: how much
+- of what was on the device at least one and a half seconds before the kill, and is not so old that it may have been given up: how much
   is a hit. Asked: 99 %.
 
 Needs Python alone. A round takes about two seconds.
@@ -33,7 +33,7 @@ import time
 
 HOST = "objects.example"
 OBJECTS = 4000
-SIZE = 32 * 1024 * 1024
+SIZE = 128 * 1024 * 1024
 
 
 @functools.lru_cache(maxsize=None)
@@ -78,6 +78,7 @@ class Objects:
 
 class Origin(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self):
         objects = self.server.objects
@@ -223,11 +224,11 @@ def purger(edge, objects, until, seed):
 def expected(objects, killed):
     """What must be on the device: not too young, not so old that it may have been given up, and not purged."""
     with objects.lock:
-        since = objects.written - SIZE * 0.4
+        since = objects.written - SIZE * 0.6
         return [
             number
             for number, (version, at, written) in objects.stored.items()
-            if at < killed - 2 and written > since and version == objects.version[number]
+            if at < killed - 1.5 and written > since and version == objects.version[number]
         ]
 
 

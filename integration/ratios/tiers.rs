@@ -101,7 +101,7 @@ impl Tiers {
         Tiers {
             ram: Ram::new(ram, chunk_share),
             ssd: (ssd > 0).then(open),
-            admission: Admission::new(rule, None),
+            admission: Admission::new(rule, None).sized(ssd),
             now: Now {
                 monotonic: Duration::ZERO,
                 wall,
@@ -148,6 +148,11 @@ impl Tiers {
         }
     }
 
+    fn admits(&self, object: u64) -> bool {
+        let has_room = self.ssd.as_ref().is_some_and(|(ssd, _)| ssd.has_room());
+        self.admission.admits(id(object), has_room, self.now.monotonic)
+    }
+
     fn ask_small(&mut self, object: u64, size: u64) -> Share {
         if let Some(version) = self.ram.get(id(object)) {
             self.note_use(&version, object, size);
@@ -157,7 +162,7 @@ impl Tiers {
         let version = self.version(HEAD + size);
         if here {
             version.0.below.store(true, Ordering::Relaxed);
-        } else if self.admission.admits(id(object), self.now.monotonic) {
+        } else if self.admits(object) {
             version.0.below.store(true, Ordering::Relaxed);
             self.put_small(object, size);
         }
@@ -175,7 +180,7 @@ impl Tiers {
             None => {
                 let known = self.read(object, id(object), 0);
                 let version = self.version(HEAD);
-                let below = known || self.admission.admits(id(object), self.now.monotonic);
+                let below = known || self.admits(object);
                 version.0.below.store(below, Ordering::Relaxed);
                 self.ram.insert(id(object), version.clone());
                 if !known {

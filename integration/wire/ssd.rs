@@ -289,7 +289,11 @@ fn only_what_is_asked_for_twice_is_written_to_a_full_disk_if_so_configured() {
     let filler = bytes(1_000_000);
     (0..70).for_each(|number| ask(&mut client, &format!("/filler/{number}"), &filler));
     let edge = world.server.edge();
-    assert!(edge.cache.below().unwrap().tier.disks()[0].ssd.flush(crate::harness::PATIENCE));
+    assert!(
+        edge.cache.below().unwrap().tier.disks()[0]
+            .ssd
+            .flush(crate::harness::PATIENCE)
+    );
     drop(edge);
     for path in ["/once", "/twice"] {
         ask(&mut client, path, b"body");

@@ -53,7 +53,7 @@ impl Admission {
     }
 
     /// The same for disks of so many bytes together.
-    pub(super) fn sized(self, capacity: u64) -> Admission {
+    pub fn sized(self, capacity: u64) -> Admission {
         Admission {
             seen: places(self.rule, capacity),
             ..self
