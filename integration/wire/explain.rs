@@ -404,7 +404,7 @@ fn codes_of_what_could_not_be_read_or_is_for_others() {
 
 #[test]
 fn a_body_that_had_to_make_room() {
-    let edge = scripted("cache.ram = \"16MiB\"", "");
+    let edge = scripted("cache.ram = \"16MiB\"\ncache.chunk_share = 0.5", "");
     edge.origin.answer_all(|asked| match asked.line().contains("/tagged/") {
         true => asked.ok(&["Cache-Control: max-age=600", "ETag: \"1\""], vec![7; 3 << 20]),
         false => asked.ok(&["Cache-Control: max-age=600"], vec![7; 3 << 20]),
