@@ -88,7 +88,11 @@ impl World {
         std::fs::create_dir_all(to).unwrap();
         for file in std::fs::read_dir(from).unwrap() {
             let file = file.unwrap();
-            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            match std::fs::copy(file.path(), to.join(file.file_name())) {
+                // A checkpoint is on its way, and has just got its name.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                copied => _ = copied.unwrap(),
+            }
         }
         World::of_clock(config, self.origin, self.clock)
     }
