@@ -11,7 +11,7 @@ mod lookup;
 mod memory;
 pub mod object;
 mod posted;
-mod record;
+pub(crate) mod record;
 mod table;
 
 use std::io;

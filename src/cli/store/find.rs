@@ -1,20 +1,23 @@
 //! `verge store find`: what is stored for a URL, and where.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderName, StatusCode};
+use http::HeaderName;
 
-use super::described::{Described, Variants};
 use super::{Failure, Folder, line, moment, unusable};
 use crate::admin::Url;
+use crate::cache::object::Head;
+use crate::cache::record::{Place, Stamp, read_head, read_index};
 use crate::cache::{Key, KeyParts, Secret};
+use crate::clock::Now;
 use crate::policy::fields::{Field, RequestFields};
 use crate::policy::vary::VarySpec;
-use crate::purge::{Names, Purges, Verdict};
+use crate::purge::{Purges, Verdict};
 use crate::store::CHUNK;
-use crate::store::ssd::Kind;
 use crate::store::ssd::inspect::{Located, Opened};
+use crate::store::ssd::{Kind, milliseconds};
 
 /// What is looked for.
 pub(super) struct Asked {
@@ -38,15 +41,13 @@ impl Asked {
     }
 
     /// The name of the variant that the fields select of `key`.
-    fn variant(&self, secret: &Secret, key: &Key, names: &[String]) -> Option<u128> {
-        let names = names.iter().map(|name| HeaderName::from_bytes(name.as_bytes()).ok());
-        let spec = VarySpec::of_names(names.collect::<Option<_>>()?)?;
+    fn variant(&self, secret: &Secret, key: &Key, spec: &VarySpec) -> u128 {
         let lines = self.fields.iter().map(|(name, value)| Field {
             name: name.as_bytes(),
             value: value.as_bytes(),
         });
         let lines: Vec<Field<'_>> = lines.collect();
-        Some(secret.variant(key.hash, &spec, &RequestFields::new(&lines)))
+        secret.variant(key.hash, spec, &RequestFields::new(&lines))
     }
 }
 
@@ -56,7 +57,7 @@ type Places = HashMap<(u128, u32), Located>;
 /// What is found, and what is known to say of it.
 struct Search<'a> {
     folder: &'a Folder,
-    key: Key,
+    key: Arc<Key>,
     purges: Option<Purges>,
     /// The present moment, or the latest that was noted if that is later. Since 1970.
     now: Duration,
@@ -69,7 +70,7 @@ pub(super) fn find(folder: &Folder, asked: &Asked, now: SystemTime, out: &mut Ve
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut search = Search {
         folder,
-        key: secret.stored_key(&parts),
+        key: Arc::new(secret.stored_key(&parts)),
         purges: folder.inspector.purges().map(|replay| Purges::restored(&replay)),
         now: now.max(Duration::from_millis(folder.inspector.latest())),
         out,
@@ -118,21 +119,18 @@ impl Search<'_> {
                 place_text(place)
             )
         };
-        let variants = Variants::read(&opened.meta).ok_or_else(unknown)?;
+        let index = read_index(&opened.meta).ok_or_else(unknown)?;
         line(
             self.out,
             "variants",
-            &format!("{} known, listed in {}", variants.ids.len(), place_text(place)),
+            &format!("{} known, listed in {}", index.variants.len(), place_text(place)),
         );
-        for spec in &variants.specs {
-            line(self.out, "vary", &spec.join(", "));
+        for spec in &index.specs {
+            line(self.out, "vary", &names_text(spec));
         }
-        let selected = variants
-            .specs
-            .iter()
-            .filter_map(|spec| asked.variant(secret, &self.key, spec));
+        let selected = index.specs.iter().map(|spec| asked.variant(secret, &self.key, spec));
         let ids: Vec<u128> = match asked.fields.is_empty() {
-            true => variants.ids,
+            true => index.variants,
             false => selected.collect(),
         };
         let places = self.locate(&|name| ids.contains(&name))?;
@@ -157,82 +155,87 @@ impl Search<'_> {
     }
 
     fn version(&mut self, place: &Located, opened: &Opened) -> Result<(), Failure> {
-        let Some(described) = Described::read(&opened.meta) else {
+        let Some((head, place_of_body)) = read_head(Arc::clone(&self.key), &opened.meta, &self.stamp(opened)) else {
             line(self.out, "stored", "it is described as this program does not know");
             return Ok(());
         };
-        let status =
-            StatusCode::from_u16(described.status).map_or(described.status.to_string(), |known| known.to_string());
-        line(self.out, "stored", &format!("{status}{}", length_text(&described)));
+        let inside = match place_of_body {
+            Place::Inside => "in the record of its head",
+            Place::Chunks(_) => "in chunks",
+        };
+        let length = head
+            .content_length
+            .map_or(String::new(), |length| format!(", {length} bytes"));
+        line(self.out, "stored", &format!("{}{length}, {inside}", head.status));
         line(self.out, "where", &place_text(place));
         if !opened.body_is_right {
             line(self.out, "damaged", "its body");
         }
-        line(self.out, "site", &described.site);
-        line(self.out, "age", &self.age_text(&described));
-        line(self.out, "lifetime", &self.lifetime_text(&described));
+        line(self.out, "site", &head.site);
+        line(self.out, "age", &self.age_text(&head));
+        line(self.out, "lifetime", &self.lifetime_text(&head));
         line(self.out, "of use until", &moment(opened.head.expires));
-        line(self.out, "purged", &self.purged_text(&described, opened.head.epoch));
-        if !described.vary.is_empty() {
-            line(
-                self.out,
-                "variant",
-                &format!("selected by {}", described.vary.join(", ")),
-            );
+        line(self.out, "purged", &self.purged_text(&head));
+        if let Some(selected) = &head.vary {
+            let names = names_text(&selected.spec);
+            line(self.out, "variant", &format!("selected by {names}"));
         }
-        line(self.out, "tags", &described.tags.len().to_string());
-        for field in described.fields() {
-            line(self.out, "field", &field);
+        line(self.out, "tags", &head.tags.len().to_string());
+        for (name, value) in &head.fields {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            line(self.out, "field", &format!("{name}: {value}"));
         }
-        match described.in_chunks {
-            Some(length) => self.chunks(described.body, length),
-            None => Ok(()),
+        match place_of_body {
+            Place::Chunks(length) => self.chunks(head.body, length),
+            Place::Inside => Ok(()),
         }
     }
 
-    fn age(&self, described: &Described) -> Duration {
-        described
-            .initial_age
-            .saturating_add(self.now.saturating_sub(described.came))
+    /// As a process would read it that has run since 1970, so that all times are those of the calendar.
+    fn stamp(&self, opened: &Opened) -> Stamp {
+        Stamp {
+            epoch: opened.head.epoch,
+            generation: opened.head.generation,
+            now: Now {
+                monotonic: self.now,
+                wall: SystemTime::UNIX_EPOCH + self.now,
+            },
+            not_before: SystemTime::UNIX_EPOCH,
+        }
     }
 
-    fn age_text(&self, described: &Described) -> String {
-        let came = u64::try_from(described.came.as_millis()).unwrap_or(u64::MAX);
+    fn age_text(&self, head: &Head) -> String {
+        let freshness = &head.freshness;
         format!(
             "{} s: {} s when it came, at {} (RFC 9111 4.2.3)",
-            self.age(described).as_secs(),
-            described.initial_age.as_secs(),
-            moment(came)
+            freshness.age(self.now).as_secs(),
+            freshness.initial_age.as_secs(),
+            moment(milliseconds(freshness.response_date))
         )
     }
 
-    fn lifetime_text(&self, described: &Described) -> String {
-        let guessed = match described.heuristic {
+    fn lifetime_text(&self, head: &Head) -> String {
+        let freshness = &head.freshness;
+        let guessed = match freshness.heuristic {
             true => ", guessed (RFC 9111 4.2.2)",
             false => " (RFC 9111 4.2.1)",
         };
-        let (age, lifetime) = (self.age(described), described.lifetime);
-        let state = match lifetime.checked_sub(age) {
-            Some(left) if !left.is_zero() => format!("fresh for {} s", left.as_secs()),
-            _ => format!("stale for {} s", (age - lifetime).as_secs()),
+        let state = match freshness.is_fresh(self.now) {
+            true => {
+                let left = freshness.lifetime.saturating_sub(freshness.age(self.now));
+                format!("fresh for {} s", left.as_secs())
+            }
+            false => format!("stale for {} s", freshness.staleness(self.now).as_secs()),
         };
-        format!("{} s{guessed}; {state}", lifetime.as_secs())
+        format!("{} s{guessed}; {state}", freshness.lifetime.as_secs())
     }
 
-    fn purged_text(&self, described: &Described, epoch: u64) -> String {
+    fn purged_text(&self, head: &Head) -> String {
+        let epoch = head.epoch;
         let Some(purges) = &self.purges else {
             return format!("not known: the journal is in another folder; epoch {epoch}");
         };
-        let verdict = purges.verdict(
-            &Names {
-                url: self.key.url,
-                text: self.key.text(),
-                site: &described.site,
-                tags: Some(&described.tags),
-            },
-            epoch,
-        );
-        let says = match verdict {
+        let says = match purges.verdict(&head.names(), epoch) {
             Verdict::Untouched => "no; no purge in the journal names it",
             Verdict::Soft => "softly; it is stale",
             Verdict::Hard => "yes; it is not served",
@@ -267,13 +270,7 @@ fn place_text(place: &Located) -> String {
     format!("{} at {}, {} bytes", place.file(), place.at, place.length)
 }
 
-fn length_text(described: &Described) -> String {
-    let inside = match described.in_chunks {
-        None => "in the record of its head",
-        Some(_) => "in chunks",
-    };
-    match described.content_length {
-        Some(length) => format!(", {length} bytes, {inside}"),
-        None => format!(", {inside}"),
-    }
+fn names_text(spec: &VarySpec) -> String {
+    let names: Vec<&str> = spec.names().iter().map(|name| name.as_str()).collect();
+    names.join(", ")
 }

@@ -1,6 +1,5 @@
 //! `verge store`: what is in a cache folder. Nothing in it is changed, and an edge may run on it meanwhile.
 
-mod described;
 mod find;
 mod list;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use super::*;
+use crate::cache::record::{Stamp, read_head, read_index};
 use crate::cache::{KeyParts, SchemeClass, Secret};
 use crate::clock::Now;
 use crate::device::Disk;
@@ -279,17 +280,32 @@ fn no_secret_is_told() {
 #[test]
 fn no_description_makes_it_panic() {
     let meta = Bytes::from(description(99, 600_000));
+    let parts = KeyParts {
+        scheme: SchemeClass::Clear,
+        host: "a.example",
+        path: "/",
+        query: None,
+    };
+    let key = Arc::new(Secret::new([0; 16]).stored_key(&parts));
+    let stamp = Stamp {
+        epoch: 0,
+        generation: 0,
+        now: Now {
+            monotonic: Duration::ZERO,
+            wall: SystemTime::UNIX_EPOCH,
+        },
+        not_before: SystemTime::UNIX_EPOCH,
+    };
+    let read = |meta: &Bytes| read_head(Arc::clone(&key), meta, &stamp);
+    assert!(read(&meta).is_some());
     for length in 0..meta.len() {
-        assert!(described::Described::read(&meta.slice(..length)).is_none());
-        let _ = described::Variants::read(&meta.slice(..length));
+        assert!(read(&meta.slice(..length)).is_none());
+        let _ = read_index(&meta.slice(..length));
     }
     for at in 0..meta.len() * 8 {
         let mut changed = meta.to_vec();
         changed[at / 8] ^= 1 << (at % 8);
         let changed = Bytes::from(changed);
-        let _ = (
-            described::Described::read(&changed),
-            described::Variants::read(&changed),
-        );
+        let _ = (read(&changed), read_index(&changed));
     }
 }
