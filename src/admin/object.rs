@@ -55,7 +55,10 @@ pub(super) fn reply(node: &Arc<Node>, call: &Call) -> Reply {
 pub(super) fn brought(edge: &Edge, parts: &KeyParts<'_>, fields: &RequestFields<'_>) -> Brought {
     let hash = edge.cache.secret().key(parts);
     let now = || edge.clock.now();
-    Handle::current().block_on(edge.cache.bring_all(hash, parts, fields, &now))
+    let next = |brought: &mut Brought| edge.cache.bring_up(hash, parts, fields, brought, &now);
+    let mut brought = Brought::default();
+    let wanted = next(&mut brought);
+    Handle::current().block_on(edge.cache.bring_all(wanted, brought, parts, &now, next))
 }
 
 /// A field's name and value.

@@ -8,14 +8,14 @@ use http::StatusCode;
 use super::admit::{Admitted, Judge, admit};
 use super::allowance::Allowance;
 use super::answer::Answer;
-use super::decide::{Decision, Fetch, Own, asks_below, decide_on, find, hsts};
+use super::decide::{Decision, Own, asks_below, decide_on, find, hsts};
 use super::edge::Edge;
-use super::execute::{FromBelow, execute, refresh};
+use super::execute::{Waiting, execute, refresh};
 use super::purge_method;
 use super::request::{OwnedRequest, RequestView};
+use crate::cache::Brought;
 use crate::config::{Found, Route};
 use crate::origin::{Interims, RequestBody};
-use crate::policy::cache_status::Fwd;
 use crate::telemetry::access::{AccessLog, Line, Seen};
 use crate::telemetry::{MethodClass, Record, RequestId};
 
@@ -35,12 +35,10 @@ pub struct Work {
     record: Record,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are of the one kind, and Work is boxed"
-)]
 enum Task {
-    Decided(Decision, FromBelow),
+    Decided(Decision),
+    /// What is on a device decides.
+    Waits(Box<Waiting>),
     Purge(purge_method::Asked),
 }
 
@@ -72,11 +70,14 @@ fn begin_on(edge: &Arc<Edge>, admitted: &Admitted<'_>, now: Duration) -> Begun {
         request,
         now,
     };
-    let (decision, below) = with_below(edge, admitted, now);
     let route = admitted.found().route;
+    let decision = match with_below(edge, admitted, now) {
+        Ok(decision) => decision,
+        Err(waiting) => return case.work(route, Task::Waits(waiting)),
+    };
     match decision {
         // What has to be read from a device takes a while.
-        Decision::Serve(ref serve) if serve.held.is_some() => case.work(route, Task::Decided(decision, below)),
+        Decision::Serve(ref serve) if serve.held.is_some() => case.work(route, Task::Decided(decision)),
         Decision::Serve(mut serve) => {
             let refreshing = serve.refresh.take().map(|route| OwnedRequest::new(request, route));
             let id = refreshing.as_ref().map(|request| request.id);
@@ -85,44 +86,27 @@ fn begin_on(edge: &Arc<Edge>, admitted: &Admitted<'_>, now: Duration) -> Begun {
             }
             case.answered(Answer::stored(serve, now), id)
         }
-        Decision::Fetch(..) | Decision::Pass(..) => case.work(route, Task::Decided(decision, below)),
+        Decision::Fetch(..) | Decision::Pass(..) => case.work(route, Task::Decided(decision)),
         Decision::Own(own) => case.own(own),
     }
 }
 
-/// Decides on what RAM knows and, if that is not enough, on what can be brought up from below without waiting. Gives what was
-/// brought, and what would have to be waited for.
-fn with_below(edge: &Edge, admitted: &Admitted<'_>, now: Duration) -> (Decision, FromBelow) {
-    let (request, route) = (admitted.request(), admitted.found().route);
-    let mut below = FromBelow::default();
-    let decision = decide_on(edge, admitted, &below.brought, now);
+/// Decides on what RAM knows and, if that is not enough, on what can be brought up from below without waiting; gives what has to
+/// be waited for, if something has.
+fn with_below(edge: &Edge, admitted: &Admitted<'_>, now: Duration) -> Result<Decision, Box<Waiting>> {
+    let request = admitted.request();
+    let mut brought = Brought::default();
+    let decision = decide_on(edge, admitted, &brought, now);
     let Some(hash) = asks_below(edge, request, &decision) else {
-        return (decision, below);
+        return Ok(decision);
     };
     let parts = request.key_parts();
     let clock = || edge.clock.now();
-    below.wanted = edge
-        .cache
-        .bring_up(hash, &parts, &request.fields, &mut below.brought, &clock);
-    match &below.wanted {
-        Some(_) => (fetch_unless_found(route, hash), below),
-        None if below.brought.is_empty() => (decision, below),
-        None => (decide_on(edge, admitted, &below.brought, now), below),
+    match edge.cache.bring_up(hash, &parts, &request.fields, &mut brought, &clock) {
+        Some(wanted) => Err(Box::new(Waiting { hash, brought, wanted })),
+        None if brought.is_empty() => Ok(decision),
+        None => Ok(decide_on(edge, admitted, &brought, now)),
     }
-}
-
-/// What a request comes to that waits for what is below RAM: what it finds there decides.
-fn fetch_unless_found(route: &Arc<Route>, hash: u128) -> Decision {
-    Decision::Fetch(
-        Arc::clone(route),
-        Fetch {
-            hash,
-            seen: None,
-            fwd: Fwd::UriMiss,
-            detail: None,
-            missing: false,
-        },
-    )
 }
 
 /// A request that is being decided on.
@@ -220,7 +204,11 @@ impl Work {
         let is_head = &*self.request.method == "HEAD";
         let mut record = self.record;
         let answer = match self.task {
-            Task::Decided(decision, below) => execute(edge, self.request, decision, below, body).await,
+            Task::Decided(decision) => execute(edge, self.request, decision, body).await,
+            Task::Waits(waiting) => {
+                let decision = waiting.decide(edge, &self.request).await;
+                execute(edge, self.request, decision, body).await
+            }
             Task::Purge(asked) => asked.answer().await,
         };
         record.origin = answer.record.origin;

@@ -76,7 +76,6 @@ impl Edge {
         spawn: Arc<dyn Spawn>,
     ) -> Self {
         let cache = Cache::with_below(config.cache.clone(), below);
-        set_quotas(&cache, &config);
         Edge::over(config, cache, origins, clock, spawn)
     }
 
@@ -92,6 +91,7 @@ impl Edge {
             under_way: Arc::default(),
             max_fetches: origin.max_fetches,
         };
+        set_quotas(&cache, &config);
         let telemetry = Arc::new(Telemetry::new(config.threads));
         Edge {
             cdn_id: format!("verge-{:016x}", cache.secret().tag(b"cdn-loop") >> 64).into(),

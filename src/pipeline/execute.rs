@@ -3,9 +3,7 @@
 mod below;
 mod parts;
 
-pub use below::FromBelow;
-
-use below::decide_again;
+pub use below::Waiting;
 
 use std::sync::Arc;
 
@@ -40,14 +38,9 @@ pub async fn execute<'a>(
     edge: &'a Arc<Edge>,
     request: OwnedRequest,
     decision: Decision,
-    below: FromBelow,
     body: Option<&'a mut (dyn RequestBody + 'a)>,
 ) -> Answer<'a> {
     let hsts = hsts(&request.route, request.scheme);
-    let decision = match below.wanted {
-        Some(_) => decide_again(edge, &request, below).await,
-        None => decision,
-    };
     let answer = match decision {
         Decision::Serve(serve) => serve_and_refresh(edge, request, serve),
         Decision::Own(own) => request.with_view(|view| Answer::own(own, view)),

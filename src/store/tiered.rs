@@ -164,11 +164,6 @@ impl Tier {
         let failed = |disk: &DiskStore| matches!(disk.ssd.state(), State::Failed { .. });
         self.disks.iter().any(failed)
     }
-
-    /// Whether all disks have found again what was on them.
-    pub fn is_recovered(&self) -> bool {
-        self.disks.iter().all(|disk| disk.ssd.recovered().done)
-    }
 }
 
 /// Reads on the device's own threads. Where too much waits for them already, there is nothing.

@@ -63,8 +63,8 @@ impl Cache {
         self.below.as_ref()
     }
 
-    /// Brings up what a look-up lacks, as far as it needs no device. Gives what has to be read from one: with
-    /// [`Cache::read_below`], and then [`Cache::take_up`], and this again.
+    /// Brings up what a look-up lacks, as far as it needs no device. Gives what has to be read from one, for
+    /// [`Cache::bring_all`].
     pub fn bring_up(
         &self,
         hash: u128,
@@ -84,26 +84,22 @@ impl Cache {
         None
     }
 
-    /// Brings up all that a look-up lacks, however long that takes.
+    /// Brings up `wanted` and then what `next` gives, which asks [`Cache::bring_up`], however long that takes.
     pub async fn bring_all(
         &self,
-        hash: u128,
+        mut wanted: Option<Wanted>,
+        mut brought: Brought,
         parts: &KeyParts<'_>,
-        fields: &RequestFields<'_>,
         now: &(dyn Fn() -> Now + Sync),
+        mut next: impl FnMut(&mut Brought) -> Option<Wanted>,
     ) -> Brought {
-        let mut brought = Brought::default();
-        while let Some(wanted) = self.bring_up(hash, parts, fields, &mut brought, now) {
-            let record = self.read_below(&wanted).await;
-            self.take_up(&wanted, record, parts, &mut brought, now);
+        let Some(below) = &self.below else { return brought };
+        while let Some(one) = wanted {
+            let record = Arc::clone(&below.tier).read(one.clone()).await;
+            self.take_up(&one, record, parts, &mut brought, now);
+            wanted = next(&mut brought);
         }
         brought
-    }
-
-    /// Reads what has to be read from a device.
-    pub async fn read_below(&self, wanted: &Wanted) -> Option<CheckedRecord> {
-        let tier = Arc::clone(&self.below.as_ref()?.tier);
-        tier.read(wanted.clone()).await
     }
 
     /// The next thing that is neither in RAM nor brought nor known to be absent.
@@ -137,7 +133,7 @@ impl Cache {
     }
 
     /// Takes in what was read, or that there is nothing.
-    pub fn take_up(
+    fn take_up(
         &self,
         wanted: &Wanted,
         record: Option<CheckedRecord>,
