@@ -5,6 +5,8 @@ use std::io::{self, IoSliceMut};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
@@ -14,8 +16,9 @@ use super::{Device, File, Listed};
 
 /// The file that says which process has the folder.
 pub(super) const LOCK: &str = "lock";
-/// How often the lock is tried while somebody only looks at it.
+/// How often the lock is tried while somebody only looks at it, and the pause before each further try.
 const TRIES: usize = 1000;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A folder of the machine's own. Only its owner may read what is in it.
 #[derive(Debug)]
@@ -48,19 +51,20 @@ impl Device for Disk {
             .create(true)
             .truncate(false)
             .open(self.path.join(LOCK))?;
-        let mut taken = take(&file)?;
-        for _ in 1..TRIES {
-            // A process that uses the folder shares its lock with nobody; one that looks whether it is used, with all who look.
-            if taken || !holds(&file, FlockOperation::NonBlockingLockShared)? {
-                break;
+        for _ in 0..TRIES {
+            if holds(&file, FlockOperation::NonBlockingLockExclusive)? {
+                *self.lock.lock() = Some(file);
+                return Ok(true);
             }
-            std::thread::yield_now();
-            taken = take(&file)?;
+            // A process that uses the folder shares its lock with nobody; one that looks whether it is used, with all who look.
+            if !holds(&file, FlockOperation::NonBlockingLockShared)? {
+                return Ok(false);
+            }
+            // Who looks may have lost its processor while it holds the lock: a spin would be over before it goes on.
+            flock(&file, FlockOperation::Unlock)?;
+            thread::sleep(PAUSE);
         }
-        if taken {
-            *self.lock.lock() = Some(file);
-        }
-        Ok(taken)
+        Ok(false)
     }
 
     fn list(&self) -> io::Result<Vec<Listed>> {
@@ -90,10 +94,6 @@ impl Device for Disk {
     fn sync_names(&self) -> io::Result<()> {
         fs::File::open(&self.path)?.sync_all()
     }
-}
-
-fn take(lock: &fs::File) -> io::Result<bool> {
-    holds(lock, FlockOperation::NonBlockingLockExclusive)
 }
 
 fn holds(lock: &fs::File, how: FlockOperation) -> io::Result<bool> {
