@@ -7,11 +7,14 @@
 //!
 //! Something is entered only if nothing newer took its place: neither what is stored meanwhile, nor what was entered
 //! before, nor a removal. A sealed segment is read by its summary; one that is not, or whose summary is damaged, record by
-//! record, and then gets a summary.
+//! record, and then gets a summary. Summaries are read ahead by a thread of their own: without a checkpoint they are
+//! hundreds of megabytes, and entering them takes as long as reading them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
 
 use super::checkpoint::Checkpoint;
 use super::engine::{Engine, Position};
@@ -23,6 +26,11 @@ use super::segments::Segment;
 
 /// Records that are entered together.
 const AT_A_TIME: usize = 32;
+/// Summaries that may wait to be entered.
+const AHEAD: usize = 4;
+
+/// What is in a segment, and the oldest epoch in it; nothing if it has no summary, or a damaged one.
+type Summary = Option<(Vec<Summarised>, u64)>;
 
 /// What recovery still has to go through. Each step does one segment, or the checkpoint.
 pub struct Recovery {
@@ -33,6 +41,48 @@ pub struct Recovery {
     checkpoint: Option<Checkpoint>,
     /// Those that it knows all of, the newest last.
     older: Vec<Arc<Segment>>,
+    ahead: Option<Ahead>,
+}
+
+/// A thread that reads summaries in the order in which they are entered.
+struct Ahead {
+    summaries: Option<Receiver<(u64, Summary)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ahead {
+    /// Begins with the first of `segments`. Nothing if there can be no thread: then nobody reads ahead.
+    fn start(segments: Vec<Arc<Segment>>, seed: u64) -> Option<Ahead> {
+        let (give, summaries) = sync_channel(AHEAD);
+        let read = move || {
+            for segment in segments {
+                let summary = read_summary(&*segment.file, segment.id, seed);
+                if give.send((segment.id, summary)).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("verge-ssd-ahead".to_owned());
+        Some(Ahead {
+            summaries: Some(summaries),
+            thread: Some(thread.spawn(read).ok()?),
+        })
+    }
+
+    /// What was read of the segment that is next; nothing if that is another one.
+    fn next(&self, segment: u64) -> Option<Summary> {
+        let (of, summary) = self.summaries.as_ref()?.recv().ok()?;
+        (of == segment).then_some(summary)
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.summaries = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Recovery {
@@ -51,11 +101,15 @@ impl Recovery {
             position,
             checkpoint,
             older,
+            ahead: None,
         }
     }
 
     /// Goes through all of it, unless the store is closed meanwhile.
     pub fn run(mut self) {
+        let older: &[_] = if self.checkpoint.is_some() { &[] } else { &self.older };
+        let in_order = self.newer.iter().rev().chain(older.iter().rev());
+        self.ahead = Ahead::start(in_order.cloned().collect(), self.engine.seed);
         let mut goes_on = true;
         while goes_on {
             goes_on = !self.engine.ending.load(Ordering::SeqCst) && self.step();
@@ -70,16 +124,22 @@ impl Recovery {
             } else {
                 0
             };
-            enter_segment(&self.engine, &segment, from);
+            self.enter(&segment, from);
         } else if let Some(checkpoint) = self.checkpoint.take() {
             self.restore(&checkpoint);
         } else if let Some(segment) = self.older.pop() {
-            enter_segment(&self.engine, &segment, 0);
+            self.enter(&segment, 0);
         } else {
             self.end();
             return false;
         }
         true
+    }
+
+    fn enter(&self, segment: &Arc<Segment>, from: u64) {
+        let ahead = self.ahead.as_ref().and_then(|ahead| ahead.next(segment.id));
+        let read = || read_summary(&*segment.file, segment.id, self.engine.seed);
+        enter_segment(&self.engine, segment, ahead.unwrap_or_else(read), from);
     }
 
     fn restore(&mut self, checkpoint: &Checkpoint) {
@@ -150,11 +210,8 @@ fn restore(engine: &Engine, checkpoint: &Checkpoint, segments: &[Arc<Segment>]) 
 }
 
 /// Enters the records of a segment from the offset `from` on, the last first.
-fn enter_segment(engine: &Engine, segment: &Arc<Segment>, from: u64) {
-    let (records, oldest_epoch) = match read_summary(&*segment.file, segment.id, engine.seed) {
-        Some(summary) => summary,
-        None => scan_and_seal(engine, segment),
-    };
+fn enter_segment(engine: &Engine, segment: &Arc<Segment>, summary: Summary, from: u64) {
+    let (records, oldest_epoch) = summary.unwrap_or_else(|| scan_and_seal(engine, segment));
     segment.set_oldest_epoch(oldest_epoch);
     let _entering = segment.entering.lock();
     if segment.is_gone() {
