@@ -161,15 +161,26 @@ impl Tiers {
         let here = self.read(object, id(object), 0) && (size <= INSIDE || self.read(object, body_of(object), 0));
         let version = self.version(HEAD + size);
         if here {
-            version.0.below.store(true, Ordering::Relaxed);
-        } else if self.admits(object) {
-            version.0.below.store(true, Ordering::Relaxed);
-            self.put_small(object, size);
+            self.brought(object, &version);
+        } else {
+            if self.admits(object) {
+                version.0.below.store(true, Ordering::Relaxed);
+                self.put_small(object, size);
+            }
+            self.ram.insert(id(object), version);
         }
-        self.ram.insert(id(object), version);
         Share {
             ram: 0,
             both: if here { size } else { 0 },
+        }
+    }
+
+    /// A version that was brought up.
+    fn brought(&self, object: u64, version: &Version) {
+        version.0.below.store(true, Ordering::Relaxed);
+        version.0.used.store(self.now.monotonic.as_secs(), Ordering::Relaxed);
+        if self.ram.keeps_brought(id(object), version.weight()) {
+            self.ram.insert(id(object), version.clone());
         }
     }
 
@@ -180,17 +191,19 @@ impl Tiers {
             None => {
                 let known = self.read(object, id(object), 0);
                 let version = self.version(HEAD);
-                let below = known || self.admits(object);
-                version.0.below.store(below, Ordering::Relaxed);
-                self.ram.insert(id(object), version.clone());
-                if !known {
+                if known {
+                    self.brought(object, &version);
+                    (version, false)
+                } else {
+                    let below = self.admits(object);
+                    version.0.below.store(below, Ordering::Relaxed);
+                    self.ram.insert(id(object), version);
                     if below {
                         self.put(object, Kind::Head, id(object), 0, HEAD, 0);
                     }
                     self.fetch(object, size, 0..chunks, below);
                     return Share { ram: 0, both: 0 };
                 }
-                (version, false)
             }
         };
         let share = self.chunks(object, size, head_in_ram, version.0.below.load(Ordering::Relaxed));
@@ -206,7 +219,12 @@ impl Tiers {
             if self.ram.chunk(body_of(object), index).is_some() {
                 ram += length_of(size, index);
             } else if self.has(body_of(object), index) && self.read(object, body_of(object), index) {
-                self.insert_chunk(object, size, index);
+                if self
+                    .ram
+                    .keeps_brought_chunk(body_of(object), index, length_of(size, index))
+                {
+                    self.insert_chunk(object, size, index);
+                }
             } else {
                 let (first, _) = missing.unwrap_or((index, index));
                 missing = Some((first, index));

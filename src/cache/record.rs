@@ -13,7 +13,7 @@ use super::object::{Head, MAX_VARIANTS, Selected, VaryIndex};
 use crate::clock::Now;
 use crate::planted::{self, Bug};
 use crate::policy::freshness::Freshness;
-use crate::policy::validator::validators;
+use crate::policy::validator::validators_of;
 use crate::policy::vary::VarySpec;
 use crate::purge::{Epoch, Names};
 
@@ -154,16 +154,15 @@ pub fn read_head(key: Arc<Key>, meta: &Bytes, stamp: &Stamp) -> Option<(Head, Pl
     let consumed = consumed.collect::<Option<_>>()?;
     let wire = reader.rest_long()?;
     let fields = fields_of(&wire)?;
-    let known = fields.iter().cloned().collect();
     let head = Head {
         key,
         vary,
         status,
         wire,
+        validators: validators_of(&fields),
         fields,
         freshness,
         consumed,
-        validators: validators(&known),
         tags,
         site,
         epoch: stamp.epoch,
@@ -381,7 +380,7 @@ mod tests {
             vary: Some(Selected::new(spec, &RequestFields::new(&lines))),
             status: StatusCode::NOT_FOUND,
             wire,
-            validators: validators(&fields.iter().cloned().collect()),
+            validators: validators_of(&fields),
             fields,
             freshness: Freshness {
                 response_time: SECOND * 50,

@@ -110,21 +110,34 @@ pub struct Validators {
 
 /// Finds a response's validators. A field that is given twice with different values is no validator.
 pub fn validators(fields: &HeaderMap) -> Validators {
-    let last_modified_raw = single(fields, &header::LAST_MODIFIED);
+    found_in(|name| fields.get_all(name).iter())
+}
+
+/// The same among fields in their order.
+pub fn validators_of(fields: &[(HeaderName, HeaderValue)]) -> Validators {
+    found_in(|name| {
+        fields
+            .iter()
+            .filter(move |(other, _)| other == name)
+            .map(|(_, value)| value)
+    })
+}
+
+fn found_in<'f, I: Iterator<Item = &'f HeaderValue>>(all: impl Fn(&'static HeaderName) -> I) -> Validators {
+    let single = |name| {
+        let mut values = all(name);
+        let first = values.next()?;
+        values.all(|other| other == first).then_some(first)
+    };
+    let last_modified_raw = single(&header::LAST_MODIFIED);
     let last_modified = last_modified_raw.and_then(|raw| date::parse(raw.as_bytes()));
-    let date = single(fields, &header::DATE);
+    let date = single(&header::DATE);
     Validators {
-        etag: single(fields, &header::ETAG).and_then(|raw| EntityTag::parse(raw.as_bytes())),
+        etag: single(&header::ETAG).and_then(|raw| EntityTag::parse(raw.as_bytes())),
         last_modified,
         last_modified_raw: last_modified_raw.filter(|_| last_modified.is_some()).cloned(),
         date: date.and_then(|raw| date::parse(raw.as_bytes())),
     }
-}
-
-fn single<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
-    let mut values = fields.get_all(name).iter();
-    let first = values.next()?;
-    values.all(|other| other == first).then_some(first)
 }
 
 impl Validators {

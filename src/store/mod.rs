@@ -2,6 +2,7 @@
 
 mod gauge;
 mod ram;
+mod seen;
 pub mod ssd;
 pub mod tiered;
 

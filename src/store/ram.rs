@@ -13,6 +13,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::Gauge;
+use super::seen::Seen;
 use crate::telemetry::Count;
 
 /// Bytes in a chunk, and the largest body that is kept with its head.
@@ -23,6 +24,12 @@ const ENTRY_OVERHEAD: u64 = 300;
 
 /// moka applies insertions in batches; this many bytes may wait before it is told to apply them.
 const MAX_UNAPPLIED: u64 = 4 * 1024 * 1024;
+
+/// What is brought up from below is remembered for so many bytes of RAM: longer than it would stay here.
+const BYTES_A_PLACE: u64 = 4096;
+
+/// Odd, and with all its bits mixed: what is added to the hash of a body for each of its chunks.
+const CHUNK_STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
 /// Something that can be kept in RAM.
 pub trait Weigh: Clone + Send + Sync + 'static {
@@ -41,6 +48,8 @@ pub struct Ram<E> {
     reserved: Arc<AtomicU64>,
     /// Entries and chunks that had to make room.
     evicted: [Arc<Count>; 2],
+    /// What was brought up from below.
+    brought: Seen,
 }
 
 /// Figures of one of the two pools.
@@ -112,6 +121,7 @@ impl<E: Weigh> Ram<E> {
             unapplied: AtomicU64::new(0),
             reserved: Arc::default(),
             evicted,
+            brought: Seen::new(capacity.div_ceil(BYTES_A_PLACE)),
         }
     }
 
@@ -120,11 +130,33 @@ impl<E: Weigh> Ram<E> {
         self.entries.get(&id)
     }
 
+    /// The entry under `id`, where [`Ram::get`] has been asked for the same client: that counts as one use.
+    pub fn get_again(&self, id: u128) -> Option<E> {
+        match self.entries.contains_key(&id) {
+            true => self.entries.get(&id),
+            false => None,
+        }
+    }
+
     /// Stores `entry` in place of what was under `id`.
     pub fn insert(&self, id: u128, entry: E) {
         let weight = entry.weight();
         self.entries.insert(id, entry);
         self.applied_soon(weight);
+    }
+
+    /// Whether an entry of this weight that was brought up from below is to be kept here: while nothing has to go for it, and
+    /// when it is brought up again. What is asked for so seldom that it is forgotten in between would be gone from here as
+    /// well, and putting it here costs as much as reading it.
+    pub fn keeps_brought(&self, id: u128, weight: u64) -> bool {
+        let capacity = self.capacity - self.chunk_capacity;
+        self.brought.again(id) || self.entries.weighted_size() + weight + ENTRY_OVERHEAD <= capacity
+    }
+
+    /// The same of a chunk.
+    pub fn keeps_brought_chunk(&self, body: u128, index: u32, length: u64) -> bool {
+        let id = body.wrapping_add(u128::from(index).wrapping_mul(CHUNK_STEP));
+        self.brought.again(id) || self.chunks.weighted_size() + length + ENTRY_OVERHEAD <= self.chunk_capacity
     }
 
     /// Removes what is under `id`.
@@ -301,6 +333,24 @@ mod tests {
         }
         assert!(ram.weight() <= 1024 * 1024);
         assert!(!ram.is_empty());
+    }
+
+    #[test]
+    fn what_is_brought_up_is_kept_while_there_is_room_and_then_the_second_time() {
+        let ram = Ram::new(1024 * 1024, 0.5);
+        let spread = |id: u128| id << 64 | id << 32 | id;
+        assert!(ram.keeps_brought(spread(1), 1000) && ram.keeps_brought_chunk(spread(1), 0, 1000));
+        for id in 1000..2000 {
+            ram.insert(spread(id), Sized(1000));
+            ram.insert_chunk(spread(id), 0, Bytes::from(vec![0; 1000]));
+        }
+        ram.weight();
+        for again in [false, true] {
+            assert_eq!(ram.keeps_brought(spread(2), 1000), again);
+            assert_eq!(ram.keeps_brought_chunk(spread(3), 4, 1000), again);
+        }
+        assert!(!ram.keeps_brought_chunk(spread(3), 5, 1000));
+        assert_eq!(ram.get_again(spread(1)).map(|sized: Sized| sized.0), None);
     }
 
     #[test]

@@ -84,15 +84,12 @@ impl Tier {
         self.disk(wanted.name).try_read(wanted)
     }
 
-    /// Looks a record up, however long that takes; what recovery may still find is waited for within its bound.
+    /// Looks up a record that [`Tier::try_read`] did not find in memory, however long that takes; what recovery may still find is
+    /// waited for within its bound.
     pub async fn read(self: Arc<Self>, wanted: Wanted) -> Option<CheckedRecord> {
         let disk = self.disk(wanted.name);
         loop {
-            let found = match disk.try_read(&wanted) {
-                Found::OnDevice => read_on_device(disk, wanted.clone()).await,
-                found => found,
-            };
-            match found {
+            match read_on_device(disk, wanted.clone()).await {
                 Found::Record(record) => return Some(record),
                 Found::NotYet => recovered(disk).await,
                 Found::Absent | Found::OnDevice => return None,

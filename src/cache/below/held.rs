@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::super::Cache;
 use super::super::object::{Body, Entry, Head, Version};
 use crate::policy::range::ByteRange;
-use crate::store::ssd::{CheckedRecord, Part, Wanted};
+use crate::store::ssd::{CheckedRecord, Found, Part, Wanted};
 use crate::store::tiered::Tier;
 use crate::store::{CHUNK, Ram};
 
@@ -172,25 +172,32 @@ impl Held {
         let Some(below) = &self.below else {
             return Poll::Ready(());
         };
-        let index = self.first + place as u32;
         let reading = match self.reading.take() {
             Some((of, reading)) if of == place => reading,
-            _ => Box::pin(Arc::clone(&below.tier).read(Wanted {
-                name: self.name,
-                part: index,
-                key: below.key.clone(),
-                body: Part::Whole,
-            })),
+            _ => match below.look_up(self.name, self.first + place as u32) {
+                Ok(record) => {
+                    self.has_come(place, record);
+                    return Poll::Ready(());
+                }
+                Err(reading) => reading,
+            },
         };
         let (_, reading) = self.reading.insert((place, reading));
         let record = std::task::ready!(reading.as_mut().poll(cx));
         self.reading = None;
-        let right_length = (self.length - u64::from(index) * CHUNK as u64).min(CHUNK as u64);
-        self.chunks[place] = match record.filter(|record| record.body.len() as u64 == right_length) {
-            Some(record) => Chunk::Here(below.promoted(self.name, index, self.length, record.body)),
-            None => Chunk::Missing,
-        };
+        self.has_come(place, record);
         Poll::Ready(())
+    }
+
+    /// Takes in what was read of the chunk at `place`.
+    fn has_come(&mut self, place: usize, record: Option<CheckedRecord>) {
+        let index = self.first + place as u32;
+        let right_length = (self.length - u64::from(index) * CHUNK as u64).min(CHUNK as u64);
+        let right = record.filter(|record| record.body.len() as u64 == right_length);
+        self.chunks[place] = match (right, &self.below) {
+            (Some(record), Some(below)) => Chunk::Here(below.promoted(self.name, index, self.length, record.body)),
+            _ => Chunk::Missing,
+        };
     }
 
     /// What was read from the SSD tier and has been sent need not be held.
@@ -202,10 +209,25 @@ impl Held {
 }
 
 impl Source {
+    /// What the tier has of a chunk, if it can say without waiting; else what is to be waited for.
+    fn look_up(&self, name: u128, index: u32) -> Result<Option<CheckedRecord>, Reading> {
+        let wanted = Wanted {
+            name,
+            part: index,
+            key: self.key.clone(),
+            body: Part::Whole,
+        };
+        match self.tier.try_read(&wanted) {
+            Found::Record(record) => Ok(Some(record)),
+            Found::Absent => Ok(None),
+            Found::OnDevice | Found::NotYet => Err(Box::pin(Arc::clone(&self.tier).read(wanted))),
+        }
+    }
+
     /// A chunk that has been read. RAM keeps it if the body is not so large that it would drive out all others.
     fn promoted(&self, name: u128, index: u32, length: u64, chunk: Bytes) -> Bytes {
         let chunk = self.ram.gauge().hold(chunk);
-        if self.ram.can_hold(length) {
+        if self.ram.can_hold(length) && self.ram.keeps_brought_chunk(name, index, chunk.len() as u64) {
             self.ram.insert_chunk(name, index, chunk.clone());
         }
         chunk

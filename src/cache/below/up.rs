@@ -11,8 +11,8 @@ use super::Below;
 use crate::clock::Now;
 use crate::policy::fields::RequestFields;
 use crate::purge::Verdict;
-use crate::store::CHUNK;
 use crate::store::ssd::{CheckedRecord, Found, Kind, Part, Wanted};
+use crate::store::{CHUNK, Weigh};
 
 /// What was brought up for one request. RAM may keep it or not; the request has it.
 #[derive(Default)]
@@ -119,9 +119,10 @@ impl Cache {
         if let Some((_, head, _)) = &brought.half {
             return Some(wanted(head.body));
         }
-        let lacks = |id: u128| !brought.is_settled(id) && self.ram.get(id).is_none();
-        let id = match self.entry(hash, brought) {
-            None => Some(hash).filter(|id| lacks(*id)),
+        let lacks = |id: u128| !brought.is_settled(id) && self.ram.get_again(id).is_none();
+        let here = self.ram.get_again(hash).or_else(|| brought.get(hash));
+        let id = match here {
+            None => Some(hash).filter(|id| !brought.is_settled(*id)),
             Some(Entry::Version(_)) => None,
             Some(Entry::Index(index)) => {
                 let mut ids = index.specs.iter().map(|spec| self.secret.variant(hash, spec, fields));
@@ -144,7 +145,7 @@ impl Cache {
         let Some(below) = self.below.as_ref() else { return };
         let id = brought.half.as_ref().map_or(wanted.name, |(id, ..)| *id);
         let taken = match (brought.half.take(), record) {
-            (Some((_, head, length)), Some(record)) => whole(self, head, length, &record),
+            (Some((_, head, length)), Some(record)) => whole(self, head, length, &record, now()),
             (None, Some(record)) => match self.read_entry(below, record, parts, now()) {
                 Some(Read::Entry(entry)) => Some(entry),
                 Some(Read::Half(head, length)) => {
@@ -176,10 +177,18 @@ impl Cache {
         }
     }
 
-    /// Has RAM keep what was brought, unless anything was stored meanwhile that may be newer.
+    /// Has RAM keep what was brought if that is worth it, unless anything was stored meanwhile that may be newer.
     fn promote(&self, id: u128, entry: &Entry, stores: u64) {
+        let is_worth_it = match entry {
+            // Without it no variant can be chosen.
+            Entry::Index(_) => true,
+            Entry::Version(_) => self.ram.keeps_brought(id, entry.weight()),
+        };
+        if !is_worth_it {
+            return;
+        }
         let _change = self.index_change.lock();
-        if self.stores_of(id) == stores && self.ram.get(id).is_none() {
+        if self.stores_of(id) == stores && self.ram.get_again(id).is_none() {
             self.ram.insert(id, entry.clone());
         }
     }
@@ -205,7 +214,7 @@ impl Cache {
                     Place::Chunks(length) if length <= CHUNK as u64 => return Some(Read::Half(Arc::new(head), length)),
                     Place::Chunks(length) => Body::Chunked { name, length },
                 };
-                Some(Read::Entry(version(Arc::new(head), body)))
+                Some(Read::Entry(version(Arc::new(head), body, now)))
             }
             Kind::Chunk | Kind::Tombstone => None,
         }
@@ -213,7 +222,10 @@ impl Cache {
 
     /// What RAM has under `id`, or was brought.
     pub(in super::super) fn entry(&self, id: u128, brought: &Brought) -> Option<Entry> {
-        self.ram.get(id).or_else(|| brought.get(id))
+        match brought.is_settled(id) {
+            true => self.ram.get_again(id).or_else(|| brought.get(id)),
+            false => self.ram.get(id),
+        }
     }
 }
 
@@ -224,13 +236,16 @@ enum Read {
     Half(Arc<Head>, u64),
 }
 
-fn whole(cache: &Cache, head: Arc<Head>, length: u64, record: &CheckedRecord) -> Option<Entry> {
+fn whole(cache: &Cache, head: Arc<Head>, length: u64, record: &CheckedRecord, now: Now) -> Option<Entry> {
     let right = record.kind == Kind::Chunk && record.body.len() as u64 == length;
-    right.then(|| version(head, Body::Whole(cache.ram.gauge().hold(record.body.clone()))))
+    let body = || Body::Whole(cache.ram.gauge().hold(record.body.clone()));
+    right.then(|| version(head, body(), now))
 }
 
-fn version(head: Arc<Head>, body: Body) -> Entry {
+fn version(head: Arc<Head>, body: Body, now: Now) -> Entry {
     let version = Version::new(head, body);
     version.goes_below();
+    // The tier knows of this use: it was asked for it.
+    version.touch(now.monotonic.as_secs());
     Entry::Version(Arc::new(version))
 }

@@ -81,7 +81,7 @@ impl Settings {
             reinserted: 0.1,
             sync_after: Duration::from_millis(500),
             checkpoint_share: 0.02,
-            threads: 4,
+            threads: 8,
             waiting_reads: 4096,
             recovery_wait: Duration::from_secs(5),
             secret: None,

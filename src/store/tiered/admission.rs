@@ -1,9 +1,11 @@
 //! What is worth writing to a disk, which wears.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+
+use crate::store::seen::Seen;
 
 /// One response is remembered as seen once for so many bytes of the disks. Who is remembered for longer than what is stored is
 /// kept asks for room that it will not use: measured (`integration/ratios`), sixteen times as many places let in twice as much, and
@@ -37,8 +39,8 @@ impl Rule {
 /// Which responses are written to a disk, and how much a day.
 pub struct Admission {
     rule: Rule,
-    /// Under a place that follows from the id: a piece of the id that was seen there last.
-    seen: Box<[AtomicU32]>,
+    /// Responses that were asked for once.
+    seen: Seen,
     budget: Option<Budget>,
 }
 
@@ -65,7 +67,7 @@ impl Admission {
     pub fn admits(&self, id: u128, has_room: bool, now: Duration) -> bool {
         let wanted = match self.rule {
             Rule::Always => true,
-            Rule::SecondHit => self.has_seen(id) || has_room,
+            Rule::SecondHit => self.seen.again(id) || has_room,
         };
         wanted && self.can_afford(now)
     }
@@ -85,22 +87,14 @@ impl Admission {
     fn can_afford(&self, now: Duration) -> bool {
         self.budget.as_ref().is_none_or(|budget| budget.has_some_left(now))
     }
-
-    /// Whether `id` was seen not long ago; from now on it has been.
-    fn has_seen(&self, id: u128) -> bool {
-        let piece = (id >> 32) as u32 | 1;
-        let place = self.seen.get((id % self.seen.len().max(1) as u128) as usize);
-        place.is_some_and(|place| place.swap(piece, Ordering::Relaxed) == piece)
-    }
 }
 
 /// Room to remember what was seen, for disks of so many bytes together.
-fn places(rule: Rule, capacity: u64) -> Box<[AtomicU32]> {
-    let places = match rule {
+fn places(rule: Rule, capacity: u64) -> Seen {
+    Seen::new(match rule {
         Rule::Always => 0,
         Rule::SecondHit => (capacity / BYTES_A_PLACE).max(LEAST_SEEN),
-    };
-    (0..places).map(|_| AtomicU32::new(0)).collect()
+    })
 }
 
 /// Bytes a day: what was not spent is there later, but no more than an hour's worth.
