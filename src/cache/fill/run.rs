@@ -26,6 +26,9 @@ use crate::policy::vary::{Vary, vary};
 use crate::purge::Verdict;
 use crate::store::{CHUNK, Reservation};
 
+/// Bytes that are read before others have their turn, however fast the origin sends.
+const TURN: u64 = 64 * 1024;
+
 /// What a fill is to fetch, and for whom.
 pub struct Order {
     /// The fill, new.
@@ -254,7 +257,7 @@ impl Task<'_> {
         mut reservation: Option<Reservation>,
         mut chunks: Chunks<'_>,
     ) -> Result<(), FetchError> {
-        let mut come = 0u64;
+        let (mut come, mut turn) = (0u64, 0);
         while let Some(piece) = next_piece(self.fill, &mut *body).await {
             let piece = match piece {
                 Err(FetchError::Incomplete) if planted::is(Bug::ShortAsWhole) => break,
@@ -267,6 +270,11 @@ impl Task<'_> {
             chunks.push(piece);
             if head.content_length.is_none() && !self.keeps_room(&mut reservation, come) {
                 chunks.stop_keeping();
+            }
+            // Not before the end: who has the last byte finds the whole stored.
+            if come - turn >= TURN && head.content_length != Some(come) {
+                turn = come;
+                tokio::task::yield_now().await;
             }
         }
         let whole = head.content_length.is_none_or(|length| length == come) || planted::is(Bug::ShortAsWhole);
