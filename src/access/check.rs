@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::keys::{Hash, Key, Keys, Scheme};
 use super::verified::Kind;
-use super::{Memory, Reason, Trace};
+use super::{Memory, Reason, Trace, encoding};
 use crate::planted::{self, Bug};
 
 /// Bytes of a message that most tokens fit in.
@@ -126,15 +126,27 @@ impl<'c> Check<'c> {
 
     /// Whether `tag` is the HMAC of `parts` as one message.
     pub(super) fn hmac(&mut self, key: &Key, hash: Hash, parts: &[&[u8]], tag: &[u8]) -> Result<(), Reason> {
-        self.salted_hmac(key, hash, parts, 0, tag)
+        self.salted_hmac(key, hash, parts, 0, Tag::Bytes(tag))
+    }
+
+    /// The same of the 32 bytes of HMAC-SHA256 in base64url, which are read only if the text is not remembered.
+    pub(super) fn written_hmac(&mut self, key: &Key, parts: &[&[u8]], tag: &str) -> Result<(), Reason> {
+        self.salted_hmac(key, Hash::Sha256, parts, 0, Tag::Written(tag))
     }
 
     /// Whether one of the keys makes this HMAC: for tokens that name none. The last `secret` parts are shown to nobody.
     pub(super) fn any_hmac(&mut self, hash: Hash, parts: &[&[u8]], secret: usize, tag: &[u8]) -> Result<(), Reason> {
-        self.any(|check, key| check.salted_hmac(key, hash, parts, secret, tag))
+        self.any(|check, key| check.salted_hmac(key, hash, parts, secret, Tag::Bytes(tag)))
     }
 
-    fn salted_hmac(&mut self, key: &Key, hash: Hash, parts: &[&[u8]], secret: usize, tag: &[u8]) -> Result<(), Reason> {
+    fn salted_hmac(
+        &mut self,
+        key: &Key,
+        hash: Hash,
+        parts: &[&[u8]],
+        secret: usize,
+        tag: Tag<'_>,
+    ) -> Result<(), Reason> {
         if hash == Hash::Sha1 {
             self.allows("sha1")?;
         }
@@ -147,27 +159,36 @@ impl<'c> Check<'c> {
                 &long
             }
         };
-        let good = self.is_tag(key, Kind::Hmac(hash), message, tag, || key.hmac(hash, message))?;
+        let computed = || key.hmac(hash, message);
+        let good = match tag {
+            Tag::Bytes(bytes) => self.is_tag(key, Kind::Hmac(hash), message, bytes, || Ok(bytes), computed)?,
+            Tag::Written(text) => {
+                let read = || encoding::base64url_exact::<32>(text).ok_or(Reason::Malformed);
+                self.is_tag(key, Kind::Written(hash), message, text.as_bytes(), read, computed)?
+            }
+        };
         let shown = parts.len().saturating_sub(secret);
         self.signature(key, &parts[..shown], good)
     }
 
-    /// Whether `tag` is the one that `computed` gives, which is a function of all else. That it is so is remembered as long as
-    /// the token is good; that it is not is not, since nobody who guesses guesses twice the same.
-    pub(super) fn is_tag<T: AsRef<[u8]>>(
+    /// Whether `given`, which `read` reads, is the tag that `computed` gives, a function of all else. That it is so is remembered
+    /// as long as the token is good; that it is not is not, since nobody who guesses guesses twice the same.
+    pub(super) fn is_tag<G: AsRef<[u8]>, T: AsRef<[u8]>>(
         &mut self,
         key: &Key,
         kind: Kind,
         message: &[u8],
-        tag: &[u8],
+        given: &[u8],
+        read: impl FnOnce() -> Result<G, Reason>,
         computed: impl FnOnce() -> Result<T, Reason>,
     ) -> Result<bool, Reason> {
-        let name = self.name(key, kind, message, tag);
+        let name = self.name(key, kind, message, given);
         if self.known(name) == Some(true) {
             return Ok(true);
         }
+        let tag = read()?;
         self.computes()?;
-        let good = verify_slices_are_equal(computed()?.as_ref(), tag).is_ok();
+        let good = is_same(computed()?.as_ref(), tag.as_ref());
         if good {
             self.remember(name, true);
         }
@@ -206,9 +227,9 @@ impl<'c> Check<'c> {
         Err(worst)
     }
 
-    /// Whether two tags are the same; how long it takes does not tell where they differ.
+    /// Whether two tags are the same.
     pub(super) fn compared(&mut self, key: &Key, signed: &[&[u8]], computed: &[u8], tag: &[u8]) -> Result<(), Reason> {
-        let good = verify_slices_are_equal(computed, tag).is_ok();
+        let good = is_same(computed, tag);
         self.signature(key, signed, good)
     }
 
@@ -248,6 +269,19 @@ impl<'c> Check<'c> {
         self.note("signed", || signed.concat().escape_ascii().to_string());
         self.noted("signature", key.id(), good, Reason::Signature)
     }
+}
+
+/// An HMAC as a token has it.
+#[derive(Clone, Copy)]
+enum Tag<'t> {
+    Bytes(&'t [u8]),
+    /// In base64url.
+    Written(&'t str),
+}
+
+/// Whether two tags are the same; how long it takes does not tell where they differ.
+fn is_same(computed: &[u8], tag: &[u8]) -> bool {
+    verify_slices_are_equal(computed, tag).is_ok()
 }
 
 /// The parts as one message, if there is room for it. Each piece that is handed over by itself costs more than copying it.

@@ -39,12 +39,18 @@ pub(super) fn decoded(text: &str) -> Result<std::borrow::Cow<'_, str>, Reason> {
 
 /// The parts of a query in order, empty ones among them.
 pub(super) fn parts(query: &str) -> impl Iterator<Item = Part<'_>> {
-    let mut at = 0;
-    query.split('&').map(move |text| {
-        let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        let part = Part { name, value, text, at };
-        at += text.len() + 1;
-        part
+    let mut next = Some(0);
+    std::iter::from_fn(move || {
+        let at = next?;
+        let rest = &query[at..];
+        let end = memchr::memchr(b'&', rest.as_bytes());
+        next = end.map(|end| at + end + 1);
+        let text = end.map_or(rest, |end| &rest[..end]);
+        let (name, value) = match memchr::memchr(b'=', text.as_bytes()) {
+            Some(equals) => (&text[..equals], &text[equals + 1..]),
+            None => (text, ""),
+        };
+        Some(Part { name, value, text, at })
     })
 }
 

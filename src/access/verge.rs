@@ -66,32 +66,42 @@ struct Token<'a> {
 
 impl<'a> Token<'a> {
     fn read(text: &'a str) -> Option<Self> {
-        let (signed, last) = text.rsplit_once('~')?;
-        let signature = last.strip_prefix('s')?;
-        let mut fields = Fields(signed.strip_prefix(BEGIN)?.split('~').peekable());
-        let token = Token {
-            key: fields.next('k')?,
-            expires: encoding::seconds(fields.next('e')?)?,
-            not_before: match fields.next('n') {
-                Some(text) => Some(encoding::seconds(text)?),
-                None => None,
-            },
-            client: fields.next('c'),
-            prefix: fields.next('p'),
-            names: fields.next('q'),
-            signature,
-            signed,
+        let mut fields = Fields(text.strip_prefix(BEGIN)?);
+        let (key, expires) = (fields.next(b'k')?, encoding::seconds(fields.next(b'e')?)?);
+        let not_before = match fields.next(b'n') {
+            Some(text) => Some(encoding::seconds(text)?),
+            None => None,
         };
-        fields.0.next().is_none().then_some(token)
+        let (client, prefix, names) = (fields.next(b'c'), fields.next(b'p'), fields.next(b'q'));
+        let end = text.len() - fields.0.len();
+        let signature = fields.next(b's')?;
+        let token = Token {
+            key,
+            expires,
+            not_before,
+            client,
+            prefix,
+            names,
+            signature,
+            signed: text[..end].strip_suffix('~')?,
+        };
+        (end + 1 + signature.len() == text.len()).then_some(token)
     }
 }
 
-struct Fields<'a>(std::iter::Peekable<std::str::Split<'a, char>>);
+/// What is left of a token, from a field's letter on.
+struct Fields<'a>(&'a str);
 
 impl<'a> Fields<'a> {
-    fn next(&mut self, letter: char) -> Option<&'a str> {
-        let field = self.0.next_if(|field| field.starts_with(letter))?;
-        field.get(1..)
+    /// The field that is next, without its letter, if it is this one.
+    fn next(&mut self, letter: u8) -> Option<&'a str> {
+        if self.0.as_bytes().first() != Some(&letter) {
+            return None;
+        }
+        let end = memchr::memchr(b'~', self.0.as_bytes());
+        let field = &self.0[1..end.unwrap_or(self.0.len())];
+        self.0 = end.map_or("", |end| &self.0[end + 1..]);
+        Some(field)
     }
 }
 
@@ -238,10 +248,7 @@ impl Message<'_> {
 
     fn verify(&self, key: &Key, signature: &str, check: &mut Check<'_>) -> Result<(), Reason> {
         match key.kind() {
-            Kind::Secret => {
-                let tag: [u8; 32] = encoding::base64url_exact(signature).ok_or(Reason::Malformed)?;
-                check.hmac(key, Hash::Sha256, &self.pieces(), &tag)
-            }
+            Kind::Secret => check.written_hmac(key, &self.pieces(), signature),
             _ => {
                 let signature: [u8; 64] = encoding::base64url_exact(signature).ok_or(Reason::Malformed)?;
                 check.public(key, Scheme::Ed25519, &self.pieces().concat(), &signature)

@@ -39,6 +39,8 @@ pub(super) enum Kind {
     Public(Scheme),
     /// An HMAC.
     Hmac(Hash),
+    /// An HMAC as it is written in a token.
+    Written(Hash),
     /// AWS's version 4, whose keys are made of the day, region and service that the message names.
     Aws4,
 }
@@ -48,6 +50,7 @@ impl Kind {
         match self {
             Kind::Public(scheme) => scheme as u8,
             Kind::Hmac(hash) => 0x80 | hash as u8,
+            Kind::Written(hash) => 0xc0 | hash as u8,
             Kind::Aws4 => 0xff,
         }
     }
@@ -154,6 +157,7 @@ mod tests {
             verified.name(&two, Kind::Public(Scheme::Ed25519), b"ab", b"c"),
             verified.name(&one, Kind::Hmac(Hash::Sha256), b"ab", b"c"),
             verified.name(&one, Kind::Hmac(Hash::Sha1), b"ab", b"c"),
+            verified.name(&one, Kind::Written(Hash::Sha256), b"ab", b"c"),
             verified.name(&one, Kind::Aws4, b"ab", b"c"),
         ];
         let different: std::collections::HashSet<_> = names.iter().collect();
