@@ -48,6 +48,7 @@ certificates = [{{ cert = "{cert}", key = "{key}" }}]
 max_connections = 64
 [cache]
 ram = "8MiB"
+ssd = [{{ path = "{folder}/cache", size = "64MiB" }}]
 [keys.main]
 secret = "open sesame"
 [origins.app]
@@ -443,7 +444,8 @@ def main():
         # Bound and not listening: whoever connects is refused.
         nobody.bind(("127.0.0.1", 0))
         cert, key = Authority(d, "ca").sign("www", ["www.test"])
-        config = CONFIG.format(cert=cert, key=key, origin=Source().server_address[1], dead=nobody.getsockname()[1])
+        config = CONFIG.format(cert=cert, key=key, folder=d, origin=Source().server_address[1],
+                               dead=nobody.getsockname()[1])
         with Verge(given.verge, d, config, admin="127.0.0.1:0") as verge, Prometheus(d, verge.admin) as prometheus:
             scrape = functools.partial(fetch, f"http://127.0.0.1:{verge.admin}/metrics")
             missing = [series for series in FROM_THE_START if value(scrape(), series) is None]

@@ -22,8 +22,8 @@ SSD = 2 << 30
 
 # What the stores are told: the share of RAM for chunks, what of a segment may be kept, and what is admitted to the SSD.
 SETTINGS = {
-    "as configured": ("0.5", "0.1", "always"),
-    "chunks 0.25, second hit": ("0.25", "0.1", "second-hit"),
+    "always": ("0.25", "0.1", "always"),
+    "second-hit": ("0.25", "0.1", "second-hit"),
 }
 
 

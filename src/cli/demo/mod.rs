@@ -2,6 +2,7 @@
 
 mod client;
 mod content;
+mod killed;
 mod members;
 mod origin;
 mod report;

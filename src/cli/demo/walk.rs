@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::AheadClock;
 use super::client::{Ask, Connection, Reply, get, patiently};
 use super::content::{LARGE, large};
+use super::killed::Killable;
 use super::members;
 use super::origin::Sample;
 use super::report::Report;
@@ -57,6 +58,7 @@ pub(super) async fn walk(
     walk.purges().await;
     walk.signed_url().await;
     walk.over_tls().await;
+    walk.after_a_kill().await;
     walk.failed
 }
 
@@ -394,6 +396,46 @@ impl Walk<'_> {
             wrong.unless(reply.body == first.body, "the same bytes as before");
         })
         .await;
+    }
+
+    /// Another edge, which has a folder on a disk and a process of its own.
+    async fn after_a_kill(&mut self) {
+        let (address, connection) = (self.address, self.connection.take());
+        if let Err(error) = self.kill().await {
+            let title = "An edge with a folder on an SSD is killed and started again";
+            let mut wrong = Wrong::default();
+            wrong.unless(false, format!("that this could be tried, but: {error}"));
+            self.conclude(title, "GET /large", NO_ANSWER, "", wrong);
+        }
+        (self.address, self.connection) = (address, connection);
+    }
+
+    async fn kill(&mut self) -> std::io::Result<()> {
+        let mut edge = Killable::start(self.sample.address)?;
+        self.address = edge.address;
+        let whole = |reply: &Reply, wrong: &mut Wrong| {
+            wrong.unless(reply.body == large(0..LARGE), "all 8 MiB, each byte in its place");
+        };
+        let stored = Step {
+            title: "SSD: another edge, in a process of its own, stores the large file in a folder as well",
+            ask: get("/large"),
+            status: 200,
+            says: &["fwd=uri-miss", "stored"],
+            fetches: 1,
+        };
+        self.step_and(stored, whole).await;
+        edge.has_stored("/large").await?;
+        edge.kill_and_start()?;
+        self.connection = None;
+        let warm = Step {
+            title: "kill -9, and started again: 8 MiB from the folder, the origin is not asked",
+            ask: get("/large"),
+            status: 200,
+            says: &["hit", "detail=ssd"],
+            fetches: 0,
+        };
+        self.step_and(warm, whole).await;
+        Ok(())
     }
 
     async fn step(&mut self, step: Step<'_>) -> Reply {
