@@ -52,6 +52,11 @@ impl Got {
         self.cache_status().starts_with("verge; hit")
     }
 
+    /// Whether the edge says that it comes out of the fetch for another request.
+    pub fn is_collapsed(&self) -> bool {
+        self.cache_status().ends_with("; collapsed")
+    }
+
     /// Whether the edge says that it keeps it.
     pub fn is_stored(&self) -> bool {
         self.cache_status().contains("; stored")

@@ -57,8 +57,9 @@ pub fn verdict(case: &Case, dates: &Dates, stage: Stage, direct: &Got, got: &Got
         (false, Some(section)) => Verdict::Allowed(section),
         (false, None) => Verdict::Wrong(strict),
     };
-    // A warm answer proves nothing if it is fetched again: what is fresh comes out of the cache.
-    let missed = stage == Stage::Warm && case.is_to_be_kept() && !got.is_hit();
+    // A warm answer proves nothing if it is fetched again: what is fresh comes out of the cache, or out of the cold one's fetch,
+    // which goes on behind an answer that was only a head or a range.
+    let missed = stage == Stage::Warm && case.is_to_be_kept() && !got.is_hit() && !got.is_collapsed();
     match verdict {
         Verdict::Same | Verdict::Allowed(_) if missed => Verdict::Wrong(vec!["not out of the cache".to_owned()]),
         verdict => verdict,
