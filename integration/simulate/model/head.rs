@@ -200,10 +200,13 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// RFC 9211 2.1, 2.6: a hit has not been fetched since, and what a request fetched itself is not collapsed.
+    /// RFC 9211 2.1, 2.6: a hit has not been fetched since, but by others while its request waited for a device; and what a request
+    /// fetched itself is neither a hit nor collapsed.
     fn told_truly(&self, last: Source<'a>) -> Judged<()> {
-        let hit = self.seen.hit && last.contact.begun.order > self.request.came.order;
-        let collapsed = self.seen.cache_status.contains("collapsed") && last.contact.request == self.number;
+        let waits = self.plan.knobs.disk.as_ref().is_some_and(|disk| disk.cold_reads > 0);
+        let own = last.contact.request == self.number;
+        let hit = self.seen.hit && last.contact.begun.order > self.request.came.order && (own || !waits);
+        let collapsed = self.seen.cache_status.contains("collapsed") && own;
         match hit || collapsed {
             true => broken(
                 "cache-status",
