@@ -120,8 +120,7 @@ impl Cache {
             return Some(wanted(head.body));
         }
         let lacks = |id: u128| !brought.is_settled(id) && self.ram.get_again(id).is_none();
-        let here = self.ram.get_again(hash).or_else(|| brought.get(hash));
-        let id = match here {
+        let id = match self.entry_again(hash, brought) {
             None => Some(hash).filter(|id| !brought.is_settled(*id)),
             Some(Entry::Version(_)) => None,
             Some(Entry::Index(index)) => {
@@ -223,9 +222,14 @@ impl Cache {
     /// What RAM has under `id`, or was brought.
     pub(in super::super) fn entry(&self, id: u128, brought: &Brought) -> Option<Entry> {
         match brought.is_settled(id) {
-            true => self.ram.get_again(id).or_else(|| brought.get(id)),
+            true => self.entry_again(id, brought),
             false => self.ram.get(id),
         }
+    }
+
+    /// The same, where RAM has been looked into for this request.
+    fn entry_again(&self, id: u128, brought: &Brought) -> Option<Entry> {
+        self.ram.get_again(id).or_else(|| brought.get(id))
     }
 }
 
